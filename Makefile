@@ -1,0 +1,36 @@
+# Two commands do everything on a clean machine with Python 3.11+, git and make:
+#   make demo   make test
+# Each makes .venv first if it is not there.
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.PHONY: demo test lint bench proto clean
+
+demo: $(INSTALLED)
+	@$(BIN)/hookfetch demo
+
+test: lint
+	@echo "== Tests (RabbitMQ: HOOKFETCH_TEST_AMQP if set, else a private broker)"
+	@$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	@echo "== Lint"
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/codespell
+
+bench: $(INSTALLED)
+	@$(BIN)/python -m bench
+
+proto: $(INSTALLED)
+	@$(BIN)/python proto/generate.py
+
+$(INSTALLED): pyproject.toml constraints.txt deploy/venv.sh
+	@sh deploy/venv.sh $(VENV)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""hookfetch: a push upstream becomes a tracked, fetched, cached and announced BuildStream source."""

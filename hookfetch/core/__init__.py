@@ -1,0 +1,1 @@
+"""Values and decisions. Nothing in this package does I/O."""

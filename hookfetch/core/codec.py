@@ -1,0 +1,66 @@
+"""Events, jobs, log entries and replies as JSON bytes and back. The one wire form of all of them."""
+
+from typing import Annotated, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from hookfetch.core.errors import Permanent
+from hookfetch.core.events import Event
+from hookfetch.core.jobs import Job, RefUpdated, Reply
+
+_EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+_JOB = TypeAdapter(Job)
+_ENTRY = TypeAdapter(RefUpdated)
+_REPLY = TypeAdapter(Reply)
+
+
+T = TypeVar("T")
+
+
+def _load(adapter: TypeAdapter[T], data: bytes) -> T:
+    try:
+        return adapter.validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise Permanent(f"not a message of this version: {place}: {first['msg']}") from error
+
+
+def dump_event(event: Event) -> bytes:
+    """Return `event` as one line of JSON."""
+    return _EVENT.dump_json(event)
+
+
+def load_event(data: bytes) -> Event:
+    """Return the event in `data`; Permanent when it is none."""
+    return _load(_EVENT, data)
+
+
+def dump_job(job: Job) -> bytes:
+    """Return `job` as one line of JSON."""
+    return _JOB.dump_json(job)
+
+
+def load_job(data: bytes) -> Job:
+    """Return the job in `data`; Permanent when it is none."""
+    return _load(_JOB, data)
+
+
+def dump_entry(entry: RefUpdated) -> bytes:
+    """Return a log entry as one line of JSON."""
+    return _ENTRY.dump_json(entry)
+
+
+def load_entry(data: bytes) -> RefUpdated:
+    """Return the log entry in `data`; Permanent when it is none."""
+    return _load(_ENTRY, data)
+
+
+def dump_reply(reply: Reply) -> bytes:
+    """Return a reply as one line of JSON."""
+    return _REPLY.dump_json(reply)
+
+
+def load_reply(data: bytes) -> Reply:
+    """Return the reply in `data`; Permanent when it is none."""
+    return _load(_REPLY, data)

@@ -1,0 +1,87 @@
+"""What a handler asks for. The coordinator stores all commands of an event in one transaction."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hookfetch.core.jobs import Change, Priority, Reply
+
+Outcome = Literal["done", "nothing to do", "coalesced", "set aside", "stale"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A client who waits for an answer: its request and its inbox."""
+
+    request_id: str
+    reply_to: str
+    wants: Literal["track", "fetch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refresh:
+    """Work on `element`: track it if `track`, then fetch and push. Joins the element's
+    waiting job if there is one; waits behind its running one."""
+
+    element: str
+    track: bool = True
+    priority: Priority = "background"
+    client: Client | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announce:
+    """Append to the log that `element` moved, and hold the new refs as proposed."""
+
+    element: str
+    changes: tuple[Change, ...]
+    cached: bool
+    element_key: str | None
+    source_keys: tuple[str, ...]
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishJob:
+    """The job is over; the events that caused it end with `outcome`."""
+
+    job_id: str
+    outcome: Outcome = "done"
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryJob:
+    """The job waits `delay` seconds and runs again."""
+
+    job_id: str
+    delay: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """The job's element is quarantined for `delay` seconds; its events end as set aside,
+    and the job itself waits until then."""
+
+    job_id: str
+    delay: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Send `reply` to a client. Transient: a client that missed it asks again."""
+
+    reply_to: str
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclude:
+    """The event itself ends here."""
+
+    outcome: Outcome
+    reason: str | None = None
+
+
+Command = Refresh | Announce | FinishJob | RetryJob | SetAside | Answer | Conclude

@@ -1,0 +1,20 @@
+"""One webhook POST as a value: the bytes that were signed and the headers beside them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """An accepted or yet to be verified POST.
+
+    `headers` have lower-case names. `id` is `<hook>/<the forge's delivery id>`, or
+    `<hook>/<random>` where the forge sends none: equal ids mean a redelivery.
+    `received_at` is in Unix seconds.
+    """
+
+    id: str
+    hook: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: float

@@ -1,0 +1,185 @@
+"""Facts in the past tense: what forges, sweeps, workers and clients tell a project's coordinator.
+
+An event's `id` is where it came from, not what it says: `<delivery id>#<ordinal>` for a
+forge's facts, so that A→B, B→A, A→B are three events and a redelivery is none.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hookfetch.core.repository import RepositoryId
+from hookfetch.core.sources import Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """What every event about an upstream repository carries.
+
+    `repositories` are its identities (a moved repository has two), `urls` as the payload
+    writes them. `delivery_id` names the delivery or the sweep that brought it;
+    `observed_at` is in Unix seconds.
+    """
+
+    id: str
+    delivery_id: str
+    observed_at: float
+    repositories: tuple[RepositoryId, ...] = ()
+    urls: tuple[str, ...] = ()
+    sender: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchPushed(Fact):
+    """A branch exists and points at `target` (a commit); `ref` is full (`refs/heads/…`).
+
+    `before` and `after` are as the forge sends them: None where it sends none, and all
+    zeros kept. `target` is None where the forge does not say.
+    """
+
+    ref: str
+    before: str | None = None
+    after: str | None = None
+    target: str | None = None
+    forced: bool | None = None
+    type: Literal["branch_pushed"] = "branch_pushed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagPushed(Fact):
+    """A tag exists; `after` may be a tag object, `target` is the commit where known."""
+
+    ref: str
+    before: str | None = None
+    after: str | None = None
+    target: str | None = None
+    forced: bool | None = None
+    type: Literal["tag_pushed"] = "tag_pushed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchDeleted(Fact):
+    """A branch is gone."""
+
+    ref: str
+    before: str | None = None
+    after: str | None = None
+    type: Literal["branch_deleted"] = "branch_deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagDeleted(Fact):
+    """A tag is gone."""
+
+    ref: str
+    before: str | None = None
+    after: str | None = None
+    type: Literal["tag_deleted"] = "tag_deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasePublished(Fact):
+    """A release was made, changed or withdrawn; `action` is the forge's word for it."""
+
+    tag: str | None
+    version: str | None = None
+    action: str | None = None
+    prerelease: bool | None = None
+    draft: bool | None = None
+    type: Literal["release_published"] = "release_published"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryMoved(Fact):
+    """A repository was made, renamed, transferred, removed or made public; old and new
+    names are both among `repositories` where the payload gives both."""
+
+    action: str | None = None
+    type: Literal["repository_changed"] = "repository_changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinged(Fact):
+    """The forge tried the hook; nothing follows."""
+
+    type: Literal["ping"] = "ping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRef:
+    """A source's ref as a worker found it; `index` counts within the element."""
+
+    index: int
+    kind: str
+    url: str | None
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobTracked:
+    """A worker tracked an element: `refs` hold every source, moved or not. Its fetch goes on."""
+
+    id: str
+    job_id: str
+    epoch: int
+    attempt: int
+    element: str
+    refs: tuple[SourceRef, ...]
+    milliseconds: float
+    type: Literal["job_tracked"] = "job_tracked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDone:
+    """A worker finished an element. `cached` is true only if the remote source cache was
+    asked and holds the whole tree of `refs`; false where the project has no cache."""
+
+    id: str
+    job_id: str
+    epoch: int
+    attempt: int
+    element: str
+    refs: tuple[SourceRef, ...]
+    cached: bool
+    element_key: str | None
+    source_keys: tuple[str, ...]
+    milliseconds: dict[str, float]
+    type: Literal["job_done"] = "job_done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFailed:
+    """BuildStream or an upstream refused; `reason` is one line for a person."""
+
+    id: str
+    job_id: str
+    epoch: int
+    attempt: int
+    element: str
+    reason: str
+    type: Literal["job_failed"] = "job_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackRequested:
+    """A client asked to track an element now; the answer goes to `reply_to`."""
+
+    id: str
+    element: str
+    reply_to: str | None = None
+    type: Literal["track_requested"] = "track_requested"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchRequested:
+    """A client asked that an element's newest announced sources be in the cache."""
+
+    id: str
+    element: str
+    reply_to: str | None = None
+    type: Literal["fetch_requested"] = "fetch_requested"
+
+
+UpstreamFact = (
+    BranchPushed | TagPushed | BranchDeleted | TagDeleted | ReleasePublished | RepositoryMoved | Pinged
+)
+Event = UpstreamFact | JobTracked | JobDone | JobFailed | TrackRequested | FetchRequested

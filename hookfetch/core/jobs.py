@@ -1,0 +1,81 @@
+"""What a worker is asked to do, and the ref updates that come of it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hookfetch.core.events import SourceRef
+from hookfetch.core.sources import Ref
+
+Priority = Literal["interactive", "background"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Work on one element: track it if `track`, then fetch its sources and push them.
+
+    `refs` are the refs to start from (proposed, else committed). `epoch` is the
+    coordinator's and `attempt` counts from 1: results carry both back, and stale ones are
+    dropped.
+    """
+
+    id: str
+    project: str
+    element: str
+    epoch: int
+    attempt: int = 1
+    track: bool
+    refs: tuple[SourceRef, ...] = ()
+    priority: Priority = "background"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One source that moved: `base` is committed in the branch, `previous` was announced last."""
+
+    index: int
+    kind: str
+    url: str | None
+    base: Ref
+    previous: Ref
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefUpdated:
+    """A numbered entry of a project's log: an element's sources moved and are cached.
+
+    `number` starts at 1 and has no gap; `log_id` names the log the number belongs to.
+    `causes` are the delivery, sweep or request ids that led here. `announced_at` is in
+    Unix seconds. `cached` is false only where the project has no source cache.
+    """
+
+    log_id: str
+    number: int
+    project: str
+    element: str
+    changes: tuple[Change, ...]
+    cached: bool
+    element_key: str | None
+    source_keys: tuple[str, ...]
+    causes: tuple[str, ...]
+    announced_at: float
+
+    @property
+    def cursor(self) -> str:
+        """Return the opaque cursor after which a watcher resumes."""
+        return f"{self.log_id}:{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The answer to a client's request: tracked refs, a finished fetch, or why not."""
+
+    request_id: str
+    outcome: Literal["tracked", "fetched", "failed", "unknown_element"]
+    element: str
+    refs: tuple[SourceRef, ...] = ()
+    changes: tuple[Change, ...] = ()
+    cached: bool = False
+    element_key: str | None = None
+    source_keys: tuple[str, ...] = ()
+    reason: str | None = None

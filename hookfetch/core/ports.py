@@ -1,0 +1,182 @@
+"""The outside world as small Protocols. Adapters implement them; `bootstrap.py` chooses."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hookfetch.core.delivery import Delivery
+from hookfetch.core.events import SourceRef, UpstreamFact
+from hookfetch.core.jobs import Job, Priority
+from hookfetch.core.sources import LoadedProject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Bytes on the bus. `id` makes repeats harmless; `attempt` counts from 1."""
+
+    id: str
+    body: bytes
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A message that cannot be handled, kept with its reason until replayed or dropped.
+
+    `origin` says where it goes on replay: `delivery` (body is a spooled delivery),
+    `project:<name>` (an event) or `jobs` (a job). `failed_at` is in Unix seconds.
+    """
+
+    id: str
+    origin: str
+    reason: str
+    attempts: int
+    failed_at: float
+    body: bytes
+
+
+# Returns once what the message asks is stored or done. Temporary: deliver again after a
+# pause, at most MAX_ATTEMPTS times. Permanent or anything else: to the dead letters.
+Handler = Callable[[Message], Awaitable[None]]
+
+MAX_ATTEMPTS = 20  # high, since a consumer's death counts one on everything it had prefetched
+
+
+class Subscription(Protocol):
+    """A running consumer."""
+
+    async def cancel(self) -> None:
+        """Stop taking messages; what is being handled is finished, the rest goes back."""
+
+
+class Inbox(Subscription, Protocol):
+    """A transient address for replies to this process."""
+
+    @property
+    def address(self) -> str:
+        """Return what others pass to `publish_reply`."""
+
+
+class Bus(Protocol):
+    """What passes between the roles. Every publish returns once the message is as durable
+    as this bus makes it (a broker's confirm; in-process: the consumer's acknowledgement
+    for facts and events, since the sender's own store holds the rest) and raises Temporary
+    when that cannot be had in bounded time."""
+
+    @property
+    def log_is_durable(self) -> bool:
+        """Return whether published log entries outlive this process."""
+
+    async def start(self) -> None:
+        """Connect and declare what is shared; Temporary when the broker is unreachable."""
+
+    async def close(self) -> None:
+        """Leave; running handlers are waited for."""
+
+    async def publish_fact(self, keys: Sequence[str], message: Message) -> None:
+        """Send to every project bound to any of `keys`, once each; to none is fine."""
+
+    async def publish_event(self, project: str, message: Message) -> None:
+        """Send to one project's coordinator; kept while none is running (in-process: Temporary)."""
+
+    async def publish_job(self, priority: Priority, message: Message) -> None:
+        """Send to any one worker."""
+
+    async def publish_entry(self, message: Message) -> None:
+        """Append to the log."""
+
+    async def publish_reply(self, address: str, message: Message) -> None:
+        """Send to an inbox; a vanished inbox is fine."""
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Keep a dead letter durably."""
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        """Return the dead letters, oldest first, at most 10,000; they stay."""
+
+    async def exhume(self, letter_id: str) -> DeadLetter | None:
+        """Remove a dead letter and return it, or None."""
+
+    async def bind(self, project: str, keys: frozenset[str]) -> None:
+        """Make `keys` exactly the keys whose facts reach `project`."""
+
+    async def coordinate(
+        self, project: str, handler: Handler, on_active: Callable[[], Awaitable[None]]
+    ) -> Subscription:
+        """Consume a project's facts and events, in order, one at a time. Of several
+        consumers one is active; `on_active` is awaited when this one becomes it, before
+        its first message."""
+
+    async def work(self, handler: Handler, concurrency: int) -> Subscription:
+        """Consume jobs, interactive ones first, at most `concurrency` at once."""
+
+    async def follow(self, handler: Handler) -> Subscription:
+        """Read the log from its first kept entry, then as it grows."""
+
+    async def inbox(self, handler: Handler) -> Inbox:
+        """Open an address for replies; they are handled at most once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """What the engine did for a job. `milliseconds` by step: track, fetch, push, prove.
+    `cached` is true only when the remote cache was asked and holds the whole tree."""
+
+    refs: tuple[SourceRef, ...]
+    cached: bool
+    element_key: str | None
+    source_keys: tuple[str, ...]
+    milliseconds: Mapping[str, float]
+
+
+OnTracked = Callable[[tuple[SourceRef, ...], float], Awaitable[None]]
+
+
+class Engine(Protocol):
+    """A warm BuildStream somewhere outside the event loop."""
+
+    async def load(self, project: str) -> LoadedProject:
+        """(Re)load a project; Permanent with BuildStream's message when it does not load."""
+
+    async def run(self, job: Job, on_tracked: OnTracked) -> Finished:
+        """Do a job; `on_tracked` gets every source's ref and the milliseconds as soon as
+        they are known. ElementError when BuildStream refuses, Temporary when the process
+        died or its deadline passed."""
+
+    async def close(self) -> None:
+        """End every process that was started, and reap it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spooled:
+    """A record of the spool and the place to acknowledge it by."""
+
+    position: tuple[int, int]
+    delivery: Delivery
+
+
+class Spool(Protocol):
+    """Accepted deliveries on disk until the bus has their facts."""
+
+    async def append(self, delivery: Delivery) -> None:
+        """Return once `delivery` is on disk (fsync); Busy when the spool is full."""
+
+    async def take(self, limit: int) -> list[Spooled]:
+        """Wait for and return the oldest deliveries not yet taken, at most `limit`."""
+
+    async def done(self, taken: Sequence[Spooled]) -> None:
+        """Forget deliveries whose facts the bus has; space is given back in bounded time."""
+
+
+class Forge(Protocol):
+    """A forge's webhooks: pure functions over headers and bytes."""
+
+    def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
+        """Return if any of `secrets` signed the raw `body`; Rejected otherwise. `headers`
+        have lower-case names; `now` is in Unix seconds."""
+
+    def delivery_id(self, headers: Mapping[str, str]) -> str | None:
+        """Return the forge's own id of this delivery, equal on redelivery, or None."""
+
+    def parse(self, delivery: Delivery) -> list[UpstreamFact]:
+        """Return the facts in a verified delivery, in order; Rejected when it has no known form."""

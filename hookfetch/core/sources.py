@@ -1,0 +1,44 @@
+"""A loaded project as values: elements, their sources, and the refs committed in the branch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+# BuildStream's source ref: a string for most kinds, a list or mapping for some (cargo2, git with tags).
+Ref = JsonValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One source of an element as BuildStream loaded it.
+
+    `index` counts from 0 within the element, across every source kind. `urls` are resolved:
+    the primary URL first, then the project's mirrors of it. `track` holds the plugin's own
+    tracking keys as written (`track`, `exclude`, `track-tags`, `match`, `path`, …); `ref` is
+    the committed ref.
+    """
+
+    index: int
+    kind: str
+    urls: tuple[str, ...] = ()
+    track: Mapping[str, JsonValue] = field(default_factory=dict)
+    ref: Ref = None
+    directory: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Element:
+    """An element by its full name (`junction.bst:name.bst` behind a junction)."""
+
+    name: str
+    kind: str
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedProject:
+    """What BuildStream says of a project after a load: `name` is project.conf's."""
+
+    name: str
+    elements: tuple[Element, ...]

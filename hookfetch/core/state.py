@@ -1,0 +1,61 @@
+"""What handlers may look at: a project as its coordinator knows it. Read only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from hookfetch.core.commands import Client
+from hookfetch.core.matching import Index
+from hookfetch.core.sources import Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """Seconds to the first retry, doubled up to `most`; after `attempts` failures in a row
+    the element is set aside for `quarantine` seconds."""
+
+    first: float
+    most: float
+    attempts: int
+    quarantine: float
+
+    def delay(self, failures: int) -> float:
+        """Return the pause in seconds after the given number of failures in a row (from 1)."""
+        return min(self.most, self.first * 2.0 ** min(failures - 1, 32))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningJob:
+    """A job that is with the workers; `failures` counts those in a row before this attempt."""
+
+    id: str
+    element: str
+    attempt: int
+    failures: int
+    clients: tuple[Client, ...]
+
+
+class ProjectState(Protocol):
+    """A consistent view of one project at the time of one event."""
+
+    @property
+    def index(self) -> Index | None:
+        """Return the index of the last good load, or None before there is one."""
+
+    @property
+    def unhealthy(self) -> str | None:
+        """Return BuildStream's message when the project did not load."""
+
+    @property
+    def epoch(self) -> int:
+        """Return this coordinator's epoch."""
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """Return the policy for elements that fail."""
+
+    def proposed(self, element: str) -> Mapping[int, Ref]:
+        """Return the announced ref of each source of `element` that differs from the branch, by index."""
+
+    def running(self, job_id: str) -> RunningJob | None:
+        """Return a job that is with the workers, or None when it is not (any more)."""

@@ -1,0 +1,1 @@
+"""Tests: sentences about behaviour, in rooms like the package."""

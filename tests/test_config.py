@@ -1,0 +1,82 @@
+"""A configuration is right, or one line says what is wrong with it."""
+
+from pathlib import Path
+
+import pytest
+
+from hookfetch.config import load_config, read_secret
+from hookfetch.core.errors import ConfigurationError
+
+GOOD = """
+state_dir = "state"
+[[hook]]
+name = "forge"
+forge = "github"
+secret_files = ["hook.secret"]
+[[project]]
+name = "p"
+path = "project"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "hookfetch.toml"
+    path.write_text(text)
+    return path
+
+
+def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, GOOD))
+    assert config.state_dir == tmp_path / "state"
+    assert config.hook[0].secret_files == (tmp_path / "hook.secret",)
+    assert config.project[0].path == tmp_path / "project"
+
+
+def test_the_environment_is_set_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOKFETCH_BUS__URL", "amqp://from-env/")
+    config = load_config(write(tmp_path, GOOD + '[bus]\nurl = "amqp://from-file/"\nconfirm_timeout = 3.0\n'))
+    assert (config.bus.url, config.bus.confirm_timeout) == ("amqp://from-env/", 3.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("state_dir = [", ["is not TOML"]),
+        ("[ingress]\nlisten = 'nowhere'", ["ingress.listen", "match"]),
+        ("[ingress]\nlissten = '127.0.0.1:1'", ["ingress.lissten", "not permitted"]),
+        ("[sweep]\ninterval = 0", ["sweep.interval", "greater than 0"]),
+        ("[[hook]]\nname = 'h'\nforge = 'github'", ["hook.0.secret_files", "required"]),
+        ("[[project]]\nname = '../p'\npath = 'x'", ["project.0.name"]),
+        (GOOD + "[[project]]\nname = 'p'\npath = 'x'", ["project", "'p' is used twice"]),
+    ],
+)
+def test_what_is_wrong_is_one_line_with_file_key_and_reason(
+    tmp_path: Path, text: str, words: list[str]
+) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigurationError) as raised:
+        load_config(path)
+    line = str(raised.value)
+    assert "\n" not in line
+    for word in [str(path), *words]:
+        assert word in line
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
+        load_config(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("content", ["", "\n", None])
+def test_an_empty_or_missing_secret_is_refused(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ConfigurationError, match="hook h"):
+        read_secret(path, "hook h")
+
+
+def test_a_secret_keeps_all_but_its_last_newline(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text(" s3cr3t \n")
+    assert read_secret(path, "hook h") == " s3cr3t "
