@@ -1,0 +1,32 @@
+"""What follows from what. Each handler decides and does not act: an event and the project's
+state in, commands out. This table is the whole of it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from hookfetch.core import events
+from hookfetch.core.commands import Command
+from hookfetch.core.events import Event
+from hookfetch.core.state import ProjectState
+from hookfetch.handlers import repository, requests, results, upstream
+
+HANDLERS: dict[type[Event], Callable[[Any, ProjectState], list[Command]]] = {
+    events.BranchPushed: upstream.on_pushed,
+    events.TagPushed: upstream.on_pushed,
+    events.BranchDeleted: upstream.on_deleted,
+    events.TagDeleted: upstream.on_deleted,
+    events.ReleasePublished: upstream.on_released,
+    events.RepositoryMoved: repository.on_moved,
+    events.Pinged: repository.on_pinged,
+    events.TrackRequested: requests.on_track_requested,
+    events.FetchRequested: requests.on_fetch_requested,
+    events.JobTracked: results.on_tracked,
+    events.JobDone: results.on_done,
+    events.JobFailed: results.on_failed,
+}
+
+
+def decide(event: Event, state: ProjectState) -> list[Command]:
+    """Return what follows from `event` in `state`."""
+    return HANDLERS[type(event)](event, state)
