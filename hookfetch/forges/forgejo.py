@@ -1,0 +1,9 @@
+"""Forgejo webhooks: Gitea's payloads and signature under Forgejo's own header names. Pure.
+
+Forgejo sends Gitea's and GitHub's headers too; they are not looked at.
+"""
+
+from hookfetch.core.ports import Forge
+from hookfetch.forges.gitea import Gitea
+
+FORGE: Forge = Gitea(brand="forgejo")

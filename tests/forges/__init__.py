@@ -1,0 +1,1 @@
+"""The forges: real deliveries, documented shapes, and hostile ones."""
