@@ -64,8 +64,8 @@ class Bus(Protocol):
     when that cannot be had in bounded time."""
 
     @property
-    def log_is_durable(self) -> bool:
-        """Return whether published log entries outlive this process."""
+    def outlives_process(self) -> bool:
+        """Return whether bindings and published log entries outlive this process."""
 
     async def start(self) -> None:
         """Connect and declare what is shared; Temporary when the broker is unreachable."""

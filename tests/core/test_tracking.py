@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from buildstream_plugins_community.sources import _git_utils as plugin
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
@@ -35,6 +35,7 @@ _globs = st.builds(
 )
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.sets(_refs, max_size=12), _globs.filter(bool), st.lists(_globs, max_size=3))
 def test_git_repo_matches_exactly_what_its_plugin_matches(
     refs: set[str], track: str, exclude: list[str]
@@ -44,6 +45,7 @@ def test_git_repo_matches_exactly_what_its_plugin_matches(
     assert {ref for ref in refs if ours.matches(ref)} == {ref.decode() for ref in theirs}
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.sets(_refs, max_size=12), _globs.filter(bool), st.lists(_globs, max_size=3))
 def test_git_repo_selects_the_newest_version_as_its_plugin_does(
     refs: set[str], track: str, exclude: list[str]
@@ -54,6 +56,7 @@ def test_git_repo_selects_the_newest_version_as_its_plugin_does(
     assert [plugin.version_sort_key(ref.encode()) for ref in ours] == ([] if newest is None else [newest])
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_versions_are_ordered_as_the_plugin_orders_them(one: str, other: str) -> None:
     theirs = plugin.version_sort_key(one.encode()) < plugin.version_sort_key(other.encode())
@@ -64,6 +67,7 @@ def test_a_number_of_ten_thousand_digits_is_a_version_too() -> None:
     assert version_key("v" + "9" * 10_000) < version_key("v1" + "0" * 10_000)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(_globs.filter(bool), _refs)
 def test_whatever_matches_has_one_of_the_prefixes(track: str, ref: str) -> None:
     for kind in ("git_repo", "git", "git_tag"):

@@ -1,0 +1,1 @@
+"""Asking the outside: what do the followed repositories hold now?"""

@@ -1,0 +1,1 @@
+"""What tests of several rooms need: a private broker and the like."""

@@ -1,0 +1,325 @@
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from hookfetch.config import SweepConfig
+from hookfetch.core.errors import Temporary
+from hookfetch.core.events import BranchDeleted, BranchPushed, TagPushed, UpstreamFact
+from hookfetch.core.matching import Index
+from hookfetch.core.observation import RemoteRef
+from hookfetch.core.repository import RepositoryId, identify
+from hookfetch.core.sources import Element, Ref, Source
+from hookfetch.demo.upstreams import Repository, create_repository
+from hookfetch.upstreams.sweep import Sweep
+from tests.upstreams.serving import Log, git_server, hang, raw_server, routes, until
+
+INTERVAL = 0.3
+NEVER = 3600.0
+
+
+def follows(name: str, url: str, track: str, ref: Ref = None) -> Element:
+    source = Source(index=0, kind="git_repo", urls=(url,), track={"track": track}, ref=ref)
+    return Element(name=name, kind="import", sources=(source,))
+
+
+def identity(url: str) -> RepositoryId:
+    found = identify(url)
+    assert found is not None
+    return found
+
+
+class Memory:
+    """Known refs, kept in this process only."""
+
+    def __init__(self) -> None:
+        self.refs: dict[RepositoryId, Mapping[str, RemoteRef]] = {}
+
+    async def known_refs(self, repository: RepositoryId) -> Mapping[str, RemoteRef] | None:
+        return self.refs.get(repository)
+
+    async def remember_refs(self, repository: RepositoryId, refs: Mapping[str, RemoteRef]) -> None:
+        self.refs[repository] = dict(refs)
+
+
+class World:
+    """An index that changes, what is known, and the facts that were accepted; `broken` refuses them."""
+
+    def __init__(self) -> None:
+        self.elements: list[Element] = []
+        self.known = Memory()
+        self.facts: list[UpstreamFact] = []
+        self.broken = False
+        self.bug = False
+
+    def index(self) -> Index:
+        return Index.of(self.elements)
+
+    async def accept(self, facts: Sequence[UpstreamFact]) -> None:
+        if self.bug:
+            raise KeyError("a bug")
+        if self.broken:
+            raise Temporary("the bus is down")
+        self.facts += facts
+
+    @asynccontextmanager
+    async def sweeping(
+        self, interval: float = INTERVAL, concurrency: int = 8, timeout: float = 10.0
+    ) -> AsyncIterator[Sweep]:
+        config = SweepConfig(interval=interval, concurrency=concurrency, timeout=timeout)
+        async with aiohttp.ClientSession() as session:
+            sweep = Sweep(self.index, self.known, self.accept, session, config, time.time)
+            sweep.refresh()
+            try:
+                yield sweep
+            finally:
+                await sweep.close()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    made = create_repository(tmp_path, "glib")
+    made.commit({"a": "1"}, "first")
+    return made
+
+
+async def test_with_every_hook_off_a_commit_is_one_push_within_an_interval(
+    world: World, repository: Repository, tmp_path: Path
+) -> None:
+    log = Log()
+    async with git_server(tmp_path, log) as server:
+        url = repository.url(server)
+        before = repository.commit_of("refs/heads/main")
+        world.elements = [follows("glib.bst", url, "main", before)]
+        async with world.sweeping():
+            await until(lambda: world.known.refs)
+            pushed_at = time.monotonic()
+            commit = repository.commit({"a": "2"}, "second")
+            await until(lambda: world.facts)
+            assert time.monotonic() - pushed_at < 2 * INTERVAL + 1
+            looks = len(log.requests)
+            await until(lambda: len(log.requests) == looks + 2)
+    (fact,) = world.facts
+    assert isinstance(fact, BranchPushed)
+    assert (fact.ref, fact.before, fact.target) == ("refs/heads/main", before, commit)
+    assert fact.repositories == (identity(url),)
+    assert fact.urls == (url,)
+
+
+async def test_the_first_look_comes_at_once_and_tells_who_is_behind(
+    world: World, repository: Repository, tmp_path: Path
+) -> None:
+    async with git_server(tmp_path, Log()) as server:
+        url = repository.url(server)
+        head = repository.commit_of("refs/heads/main")
+        world.elements = [follows("behind.bst", url, "main", "0" * 40)]
+        async with world.sweeping(NEVER):
+            await until(lambda: world.facts)
+        world.elements = [follows("there.bst", url, "main", head)]
+        world.known.refs.clear()
+        async with world.sweeping(NEVER):
+            await until(lambda: world.known.refs)
+    assert [fact.target for fact in world.facts if isinstance(fact, BranchPushed)] == [head]
+
+
+async def test_what_was_asked_before_waits_for_its_turn_after_a_restart(
+    world: World, repository: Repository, tmp_path: Path
+) -> None:
+    log = Log()
+    create_repository(tmp_path, "new")
+    async with git_server(tmp_path, log) as server:
+        url = repository.url(server)
+        world.elements = [follows("glib.bst", url, "main"), follows("new.bst", f"{server}/new.git", "main")]
+        world.known.refs[identity(url)] = {}
+        async with world.sweeping(NEVER) as sweep:
+            await until(lambda: len(world.known.refs) == 2)
+            assert log.requests == ["POST /new.git/git-upload-pack"]
+            sweep.ask_now(identity(url))
+            await until(lambda: world.facts)
+
+
+async def test_a_push_during_downtime_is_found_after_the_restart(
+    world: World, repository: Repository, tmp_path: Path
+) -> None:
+    async with git_server(tmp_path, Log()) as server:
+        head = repository.commit_of("refs/heads/main")
+        world.elements = [follows("glib.bst", repository.url(server), "main", head)]
+        async with world.sweeping():
+            await until(lambda: world.known.refs)
+        commit = repository.commit({"a": "2"}, "second")
+        async with world.sweeping():
+            await until(lambda: world.facts)
+    assert [fact.target for fact in world.facts if isinstance(fact, BranchPushed)] == [commit]
+
+
+async def test_one_repository_is_asked_once_however_many_elements_follow_it(
+    world: World, repository: Repository, tmp_path: Path
+) -> None:
+    log = Log()
+    async with git_server(tmp_path, log) as server:
+        url = repository.url(server)
+        world.elements = [follows(f"{n}.bst", url + "/" * (n % 2), f"branch-{n}") for n in range(300)]
+        async with world.sweeping(NEVER):
+            await until(lambda: world.known.refs)
+    assert log.requests == ["POST /glib.git/git-upload-pack"]
+
+
+async def test_facts_that_were_not_accepted_come_again(
+    world: World, repository: Repository, tmp_path: Path
+) -> None:
+    async with git_server(tmp_path, Log()) as server:
+        world.elements = [follows("glib.bst", repository.url(server), "main")]
+        world.broken = True
+        async with world.sweeping() as sweep:
+            await until(lambda: sweep.status()[0].error)
+            assert sweep.status()[0].error == "the bus is down"
+            assert world.known.refs == {}
+            world.broken = False
+            await until(lambda: world.facts)
+            await until(lambda: sweep.status()[0].error is None)
+    assert len(world.facts) == 1
+
+
+async def test_a_bug_ends_no_repository_and_is_visible(
+    world: World, repository: Repository, tmp_path: Path
+) -> None:
+    async with git_server(tmp_path, Log()) as server:
+        world.elements = [follows("glib.bst", repository.url(server), "main")]
+        world.bug = True
+        async with world.sweeping() as sweep:
+            await until(lambda: sweep.status()[0].error)
+            assert "KeyError" in str(sweep.status()[0].error)
+            world.bug = False
+            await until(lambda: world.facts)
+
+
+async def test_a_repository_that_hangs_holds_up_no_other(
+    world: World, repository: Repository, tmp_path: Path
+) -> None:
+    async with git_server(tmp_path, Log()) as server, raw_server(hang) as hanging:
+        url = repository.url(server).replace("127.0.0.1", "localhost")
+        bad = [follows(f"bad-{n}.bst", f"http://{hanging}/{n}.git", "main") for n in range(20)]
+        world.elements = [*bad, follows("good.bst", url, "main")]
+        async with world.sweeping(concurrency=2, timeout=5.0) as sweep:
+            await until(lambda: world.facts, within=4.0)
+            moved = repository.commit({"a": "2"}, "second")
+            await until(lambda: len(world.facts) > 1, within=4.0)
+            statuses = {status.repository: status for status in sweep.status()}
+    assert isinstance(world.facts[1], BranchPushed)
+    assert world.facts[1].target == moved
+    assert statuses[identity(url)].error is None
+    assert len(statuses) == 21
+
+
+async def test_a_failing_repository_is_asked_ever_more_seldom_and_recovers(
+    world: World, repository: Repository, tmp_path: Path
+) -> None:
+    log = Log()
+    log.refuse = True
+    async with git_server(tmp_path, log) as server:
+        world.elements = [follows("glib.bst", repository.url(server), "main")]
+        async with world.sweeping(0.1) as sweep:
+            await until(lambda: sweep.status()[0].failures == 3)
+            status = sweep.status()[0]
+            assert status.error is not None
+            assert "503" in status.error
+            assert status.last_ok is None
+            assert status.last_asked is not None
+            log.refuse = False
+            await until(lambda: sweep.status()[0].last_ok)
+            assert sweep.status()[0].error is None
+            assert sweep.status()[0].failures == 0
+    assert len(world.facts) == 1
+
+
+async def test_a_repository_followed_later_is_asked_at_once_and_a_dropped_one_no_more(
+    world: World, repository: Repository, tmp_path: Path
+) -> None:
+    log = Log()
+    second = create_repository(tmp_path, "gtk")
+    second.commit({"a": "1"}, "first")
+    async with git_server(tmp_path, log) as server:
+        world.elements = [follows("glib.bst", repository.url(server), "main")]
+        async with world.sweeping(NEVER) as sweep:
+            await until(lambda: len(world.facts) == 1)
+            world.elements = [follows("gtk.bst", second.url(server), "main")]
+            sweep.refresh()
+            await until(lambda: len(world.facts) == 2)
+            assert [status.repository for status in sweep.status()] == [identity(second.url(server))]
+            sweep.ask_now(identity(repository.url(server)))
+            sweep.ask_now(identity(second.url(server)))
+            await until(lambda: len(log.requests) == 3)
+    assert [path.split("/")[1] for path in log.requests] == ["glib.git", "gtk.git", "gtk.git"]
+
+
+async def test_a_new_follower_of_a_known_repository_is_told_at_once_where_it_is_behind(
+    world: World, repository: Repository, tmp_path: Path
+) -> None:
+    head = repository.commit_of("refs/heads/main")
+    for number in range(1, 5):
+        repository.tag(f"v{number}")
+    async with git_server(tmp_path, Log()) as server:
+        url = repository.url(server)
+        world.elements = [follows("glib.bst", url, "main", head)]
+        async with world.sweeping(NEVER) as sweep:
+            await until(lambda: sweep.status()[0].last_ok)
+            world.elements.append(follows("tags.bst", url, "v*", "0" * 40))
+            sweep.refresh()
+            await until(lambda: world.facts)
+    assert [fact.ref for fact in world.facts if isinstance(fact, TagPushed)] == ["refs/tags/v4"]
+
+
+async def test_a_branch_that_is_removed_is_told(world: World, repository: Repository, tmp_path: Path) -> None:
+    head = repository.commit_of("refs/heads/main")
+    async with git_server(tmp_path, Log()) as server:
+        world.elements = [follows("glib.bst", repository.url(server), "main", head)]
+        async with world.sweeping():
+            await until(lambda: world.known.refs)
+            repository.delete("refs/heads/main")
+            await until(lambda: world.facts)
+    assert isinstance(world.facts[0], BranchDeleted)
+
+
+async def test_a_second_spelling_is_tried_when_the_first_does_not_answer(
+    world: World, tmp_path: Path
+) -> None:
+    repository = create_repository(tmp_path, "glib")
+    repository.commit({"a": "1"}, "first")
+    log = Log()
+    async with git_server(tmp_path, log) as server:
+        # The server knows the repository by the second name only; for hookfetch they are one.
+        world.elements = [
+            follows("a.bst", f"{server}/GLIB.git", "main"),
+            follows("b.bst", f"{server}/glib.git", "main"),
+        ]
+        async with world.sweeping(NEVER):
+            await until(lambda: world.facts)
+    assert log.requests[-1] == "POST /glib.git/git-upload-pack"
+
+
+async def test_no_more_looks_at_once_than_allowed(world: World) -> None:
+    now = most = 0
+
+    async def count(request: web.Request) -> web.Response:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.02)
+        now -= 1
+        return web.Response(status=404)
+
+    async with routes(web.route("*", "/{path:.*}", count)) as server:
+        world.elements = [follows(f"{n}.bst", f"{server}/{n}.git", "main") for n in range(30)]
+        async with world.sweeping(NEVER, concurrency=6) as sweep:
+            await until(lambda: all(status.error for status in sweep.status()))
+    assert most == 3  # half of them, since all are on one host
