@@ -1,0 +1,32 @@
+"""The Python client: watch and list refs, ask for tracking and fetching. It imports no server part."""
+
+from hookfetch.client.client import Client
+from hookfetch.client.errors import (
+    ClientError,
+    Compacted,
+    InvalidRequest,
+    NotFound,
+    TimedOut,
+    Unavailable,
+    Unexpected,
+    WorkFailed,
+)
+from hookfetch.client.values import Fetched, Listing, RefUpdate, Tracked
+from hookfetch.client.watch import Watch
+
+__all__ = [
+    "Client",
+    "ClientError",
+    "Compacted",
+    "Fetched",
+    "InvalidRequest",
+    "Listing",
+    "NotFound",
+    "RefUpdate",
+    "TimedOut",
+    "Tracked",
+    "Unavailable",
+    "Unexpected",
+    "Watch",
+    "WorkFailed",
+]

@@ -1,0 +1,53 @@
+"""Ref updates and answers as text lines for people or JSON lines for machines. Pure."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+from hookfetch.client.values import Fetched, RefUpdate, Tracked
+from hookfetch.core.jobs import Change
+from hookfetch.core.sources import Ref
+
+
+def update_line(update: RefUpdate, *, as_json: bool) -> str:
+    """Return one line for an update."""
+    if as_json:
+        return json.dumps(asdict(update))
+    time = datetime.fromtimestamp(update.announced_at).astimezone().strftime("%H:%M:%S")
+    cached = "cached" if update.cached else "not cached"
+    place = f"{time}  {update.project}  {update.element}"
+    return f"{place}  {_moves(update.changes)}  {cached}  ({', '.join(update.causes)})"
+
+
+def tracked_line(element: str, tracked: Tracked, *, as_json: bool) -> str:
+    """Return one line for what tracking found."""
+    if as_json:
+        return json.dumps({"element": element, "outcome": "tracked", **asdict(tracked)})
+    return f"{element}  {_moves(tracked.changes) if tracked.changes else 'up to date'}"
+
+
+def fetched_line(element: str, fetched: Fetched, *, as_json: bool) -> str:
+    """Return one line for what a fetch gave."""
+    if as_json:
+        return json.dumps({"element": element, "outcome": "fetched", **asdict(fetched)})
+    place = (
+        f"in the source cache as {fetched.element_key}" if fetched.cached else "fetched; there is no cache"
+    )
+    return f"{element}  {place}"
+
+
+def failed_line(element: str, reason: str, *, as_json: bool) -> str:
+    """Return one line for an element that could not be done."""
+    if as_json:
+        return json.dumps({"element": element, "outcome": "failed", "reason": reason})
+    return f"{element}  failed: {reason}"
+
+
+def _moves(changes: Sequence[Change]) -> str:
+    return ", ".join(f"{_short(change.previous or change.base)} → {_short(change.ref)}" for change in changes)
+
+
+def _short(ref: Ref) -> str:
+    text = ref if isinstance(ref, str) else json.dumps(ref)
+    return text if len(text) <= 24 else f"{text[:11]}…{text[-11:]}"

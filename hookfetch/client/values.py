@@ -1,0 +1,123 @@
+"""What the calls return, as frozen values, and how the contract's messages become them. Pure."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+from hookfetch.core.events import SourceRef
+from hookfetch.core.jobs import Change
+from hookfetch.core.sources import Ref
+from hookfetch.v1 import refs_pb2, sources_pb2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefUpdate:
+    """Sources of an element moved and are in the source cache (`cached` is false only where
+    the project has none).
+
+    `announced_at` is in Unix seconds. `cursor` is the place just after it; in a listing it is
+    empty, since the listing has one for all.
+    """
+
+    project: str
+    element: str
+    changes: tuple[Change, ...]
+    cached: bool
+    element_key: str | None
+    source_keys: tuple[str, ...]
+    causes: tuple[str, ...]
+    announced_at: float
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """The newest update of each element, by project and element; watch from `cursor` for the rest."""
+
+    updates: tuple[RefUpdate, ...]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracked:
+    """An element was tracked: the sources that moved, and every source's ref."""
+
+    changes: tuple[Change, ...]
+    refs: tuple[SourceRef, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """An element was fetched: whether its sources are in the cache, their keys and refs."""
+
+    cached: bool
+    element_key: str | None
+    source_keys: tuple[str, ...]
+    refs: tuple[SourceRef, ...]
+
+
+def update_of(message: refs_pb2.RefUpdate) -> RefUpdate:
+    """Return the update in `message`."""
+    return RefUpdate(
+        project=message.project,
+        element=message.element,
+        changes=_changes(message.changes),
+        cached=message.cached,
+        element_key=message.element_key if message.HasField("element_key") else None,
+        source_keys=tuple(message.source_keys),
+        causes=tuple(message.causes),
+        announced_at=message.announced_at.ToMicroseconds() / 1e6,
+        cursor=message.cursor,
+    )
+
+
+def tracked_of(message: sources_pb2.TrackResponse) -> Tracked:
+    """Return the result in `message`."""
+    return Tracked(changes=_changes(message.changes), refs=_refs(message.refs))
+
+
+def fetched_of(message: sources_pb2.FetchResponse) -> Fetched:
+    """Return the result in `message`."""
+    return Fetched(
+        cached=message.cached,
+        element_key=message.element_key if message.HasField("element_key") else None,
+        source_keys=tuple(message.source_keys),
+        refs=_refs(message.refs),
+    )
+
+
+def _changes(messages: Iterable[refs_pb2.Change]) -> tuple[Change, ...]:
+    return tuple(
+        Change(
+            index=message.index,
+            kind=message.kind,
+            url=message.url if message.HasField("url") else None,
+            base=_ref(message.base),
+            previous=_ref(message.previous),
+            ref=_ref(message.ref),
+        )
+        for message in messages
+    )
+
+
+def _refs(messages: Iterable[sources_pb2.SourceRef]) -> tuple[SourceRef, ...]:
+    return tuple(
+        SourceRef(
+            index=message.index,
+            kind=message.kind,
+            url=message.url if message.HasField("url") else None,
+            ref=_ref(message.ref),
+        )
+        for message in messages
+    )
+
+
+def _ref(message: refs_pb2.Ref) -> Ref:
+    match message.WhichOneof("value"):
+        case "text":
+            return message.text
+        case "json":
+            return cast("Ref", json.loads(message.json))
+        case _:
+            return None

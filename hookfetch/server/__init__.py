@@ -1,0 +1,1 @@
+"""What the outside connects to: the ingress over HTTP, and refs and sources over gRPC."""

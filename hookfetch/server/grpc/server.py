@@ -1,0 +1,147 @@
+"""The gateway's gRPC server: refs, sources, health and reflection on one port, fed from a bus."""
+
+import asyncio
+from collections.abc import Iterable
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH
+from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]  # the stubs lack it
+from grpc_reflection.v1alpha import reflection
+
+from hookfetch.core.codec import load_entry
+from hookfetch.core.errors import ConfigurationError
+from hookfetch.core.ports import Bus, Message, Subscription
+from hookfetch.server.grpc.log_window import LogWindow
+from hookfetch.server.grpc.messages import update_message
+from hookfetch.server.grpc.refs import PROGRESS_SECONDS, RefServicer
+from hookfetch.server.grpc.requests import ANSWER_SECONDS, Requests
+from hookfetch.server.grpc.sources import SourceServicer
+from hookfetch.v1 import refs_pb2, sources_pb2, sources_pb2_grpc
+
+MAX_CALLS = 10_000  # at once, watchers included
+# The bus does not say when the kept log was read: no entry for QUIET_SECONDS is taken for it.
+QUIET_SECONDS = 0.25
+OPENING_SECONDS = 60.0
+
+_SERVICES = (
+    refs_pb2.DESCRIPTOR.services_by_name["RefService"].full_name,
+    sources_pb2.DESCRIPTOR.services_by_name["SourceService"].full_name,
+)
+_OPTIONS = (
+    ("grpc.max_receive_message_length", 1024 * 1024),  # requests hold a filter and a cursor
+    ("grpc.max_send_message_length", 64 * 1024 * 1024),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    # Two gateways on one port would share its connections without anybody noticing.
+    ("grpc.so_reuseport", 0),
+)
+
+
+class GrpcServer:
+    """A gateway for `projects` on `listen` (`host:port`; port 0 for any free one).
+
+    `progress_seconds` is a quiet watcher's interval, `answer_seconds` the longest wait for a
+    coordinator.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        projects: Iterable[str],
+        listen: str,
+        *,
+        progress_seconds: float = PROGRESS_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self._bus = bus
+        self._projects = frozenset(projects)
+        self._listen = listen
+        self._window = LogWindow(lambda entry: update_message(entry).SerializeToString())
+        self._requests = Requests(bus, answer_seconds=answer_seconds)
+        self._refs = RefServicer(self._window, self._projects, progress_seconds=progress_seconds)
+        self._health = health.HealthServicer()
+        self._server: grpc.aio.Server | None = None
+        self._log: Subscription | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self.port = 0
+
+    async def start(self) -> None:
+        """Listen, open the inbox and follow the log; `port` is then the bound one.
+
+        ConfigurationError when the port cannot be had, Temporary when the bus is not there.
+        Health says SERVING once the kept log was read.
+        """
+        self._server = self._build()
+        try:
+            await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+            # Before the bus: a server that never ran keeps its port after `stop`.
+            await self._server.start()
+            await self._requests.open()
+            self._log = await self._bus.follow(self._take)
+        except BaseException:
+            await self.stop(0)
+            raise
+        self._opening = asyncio.create_task(self._open(), name="grpc-opening")
+
+    def _build(self) -> grpc.aio.Server:
+        server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
+        server.add_generic_rpc_handlers((self._refs.handlers(),))
+        sources_pb2_grpc.add_SourceServiceServicer_to_server(
+            SourceServicer(self._requests, self._projects), server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection((*_SERVICES, HEALTH, reflection.SERVICE_NAME), server)
+        try:
+            self.port = server.add_insecure_port(self._listen)
+        except RuntimeError as error:
+            raise ConfigurationError(f"grpc.listen: cannot listen on {self._listen}") from error
+        return server
+
+    async def stop(self, grace: float) -> None:
+        """Send watchers away, give other calls `grace` seconds, and leave the bus."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait({self._opening})
+        self._window.close()
+        if self._server is not None:
+            await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+            await self._server.stop(grace)
+        if self._log is not None:
+            await self._log.cancel()
+        await self._requests.close()
+
+    async def _take(self, message: Message) -> None:
+        entry = load_entry(message.body)
+        if entry.project in self._projects:  # others are not for this gateway's clients
+            self._window.add(entry)
+
+    async def _open(self) -> None:
+        """Answer from the window once the kept log was read."""
+        seen = -1
+        try:
+            async with asyncio.timeout(OPENING_SECONDS):
+                while self._window.last != seen:
+                    seen = self._window.last
+                    await asyncio.sleep(QUIET_SECONDS)
+        except TimeoutError:
+            pass  # a log that grows without a pause is as good as read: readers keep up with it
+        self._window.opened.set()
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+
+    async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
+        for service in ("", *_SERVICES):
+            await self._health.set(service, status)
+
+
+def grpc_server(
+    bus: Bus,
+    projects: Iterable[str],
+    listen: str,
+    *,
+    progress_seconds: float = PROGRESS_SECONDS,
+    answer_seconds: float = ANSWER_SECONDS,
+) -> GrpcServer:
+    """Return a gateway that is not started yet; `bus` is started by the caller, before."""
+    return GrpcServer(bus, projects, listen, progress_seconds=progress_seconds, answer_seconds=answer_seconds)
