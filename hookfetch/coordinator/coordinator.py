@@ -1,0 +1,158 @@
+"""One project's coordinator. Every event is stored with all that follows from it before it is
+acknowledged; what is stored is then handed out by the outbox. It does no work on sources itself.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+
+import structlog
+
+from hookfetch.coordinator.execute import Execution
+from hookfetch.coordinator.housekeeping import keep_house
+from hookfetch.coordinator.loader import Loader
+from hookfetch.coordinator.outbox import Outbox
+from hookfetch.coordinator.view import StoredState
+from hookfetch.core.codec import dump_reply, load_event
+from hookfetch.core.commands import Answer
+from hookfetch.core.errors import Temporary
+from hookfetch.core.events import Event, Fact, UpstreamFact
+from hookfetch.core.ports import Bus, Message, Subscription
+from hookfetch.core.state import RetryPolicy
+from hookfetch.handlers import decide
+from hookfetch.store import jobs, log
+from hookfetch.store.database import Database
+from hookfetch.upstreams.sweep import Accept, Sweep
+
+_log = structlog.get_logger(__name__)
+
+
+class Coordinator:
+    """Takes a project's events from the bus while it is the active one of its kind."""
+
+    def __init__(
+        self,
+        *,
+        project: str,
+        database: Database,
+        bus: Bus,
+        loader: Loader,
+        open_sweep: Callable[[Accept], AbstractAsyncContextManager[Sweep]],
+        retry: RetryPolicy,
+        lease: float,
+        clock: Callable[[], float],
+    ) -> None:
+        """`lease` is how many seconds a job may be with the workers before it is handed out again."""
+        self._project = project
+        self._database = database
+        self._bus = bus
+        self._loader = loader
+        self._retry = retry
+        self._clock = clock
+        self._outbox = Outbox(project=project, database=database, bus=bus, loader=loader, clock=clock)
+        self._lease = lease
+        self._open_sweep = open_sweep
+        self._log_id = ""
+        self._epoch = 0
+        self._subscription: Subscription | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Open the store and consume; ConfigurationError when the store cannot be used."""
+        await self._database.open()
+        if not self._bus.outlives_process:
+            await self._database.run(log.unpublish_all)
+            await self._outbox.publish_entries()
+            await self._loader.restore_bindings()
+        self._subscription = await self._bus.coordinate(self._project, self._on_message, self._activate)
+
+    async def stop(self) -> None:
+        """Leave: what is being handled is finished, what is stored waits for the next start."""
+        if self._subscription is not None:
+            await self._subscription.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._database.close()
+
+    async def accept(self, facts: Sequence[UpstreamFact]) -> None:
+        """Handle what the sweep found, as if a forge had sent it."""
+        for fact in facts:
+            await self._handle(fact)
+
+    async def _activate(self) -> None:
+        """Start an epoch: results of earlier ones are stale, so their jobs run again."""
+        self._log_id, self._epoch = await self._database.run(partial(_begin, now=self._clock()))
+        self._outbox.epoch = self._epoch
+        _log.info("coordinating", project=self._project, epoch=self._epoch)
+        await self._loader.attempt()
+        self._tasks = [
+            asyncio.create_task(self._load_then_sweep()),
+            asyncio.create_task(self._outbox.run()),
+            asyncio.create_task(keep_house(self._database, self._lease, self._clock, self._outbox.wake)),
+        ]
+
+    async def _load_then_sweep(self) -> None:
+        await self._loader.load()
+        self._outbox.wake()
+        async with self._open_sweep(self.accept) as sweep:
+            sweep.refresh()
+            await asyncio.Event().wait()  # until this task is cancelled
+
+    async def _on_message(self, message: Message) -> None:
+        await self._handle(load_event(message.body))
+
+    async def _handle(self, event: Event) -> None:
+        answers = await self._database.run(partial(self._decide_and_store, event=event))
+        self._outbox.wake()
+        for answer in answers:
+            await self._send(answer)
+
+    def _decide_and_store(self, db: sqlite3.Connection, event: Event) -> list[Answer]:
+        now = self._clock()
+        cause = event.delivery_id if isinstance(event, Fact) else event.id
+        if not log.note(db, event.id, cause, event.type, now):
+            _log.info("repeated", delivery_id=cause, event_id=event.id)
+            return []
+        state = StoredState(
+            db=db,
+            index=self._loader.index,
+            unhealthy=self._loader.unhealthy,
+            epoch=self._epoch,
+            retry=self._retry,
+        )
+        commands = decide(event, state)
+        execution = Execution(
+            db=db, project=self._project, log_id=self._log_id, event_id=event.id, cause=cause, now=now
+        )
+        execution.run(commands)
+        _log.info(
+            "handled",
+            delivery_id=cause,
+            event_type=event.type,
+            project=self._project,
+            follows=[f"{type(command).__name__} {_subject(command)}".strip() for command in commands],
+        )
+        return execution.answers
+
+    async def _send(self, answer: Answer) -> None:
+        message = Message(id=answer.reply.request_id, body=dump_reply(answer.reply))
+        try:
+            await self._bus.publish_reply(answer.reply_to, message)
+        except Temporary as error:  # the client's own deadline ends its wait; asking again is harmless
+            _log.warning("reply lost", request_id=answer.reply.request_id, reason=str(error))
+
+
+def _begin(db: sqlite3.Connection, *, now: float) -> tuple[str, int]:
+    jobs.take_back(db, float("inf"), now, "the coordinator started again")
+    return log.begin(db)
+
+
+def _subject(command: object) -> str:
+    for name in ("element", "job_id", "reason"):
+        value = getattr(command, name, None)
+        if value is not None:
+            return str(value)
+    return ""

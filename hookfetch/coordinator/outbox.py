@@ -1,0 +1,138 @@
+"""Publishes what the store holds: due jobs to the workers, new entries to the log. What a crash
+leaves unpublished is published by the next start; ids make repeats harmless.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+
+from hookfetch.coordinator.loader import Loader
+from hookfetch.core.codec import dump_job
+from hookfetch.core.errors import Temporary
+from hookfetch.core.events import SourceRef
+from hookfetch.core.jobs import Job
+from hookfetch.core.ports import Bus, Message
+from hookfetch.core.sources import Element
+from hookfetch.store import jobs, log, refs
+from hookfetch.store.database import Database
+
+_log = structlog.get_logger(__name__)
+
+# What more than this is due stays in the store, where interactive work overtakes it.
+MOST_OUTSTANDING = 64
+_ENTRIES_AT_ONCE = 256
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_LONGEST_IDLE = 60.0
+
+
+class Outbox:
+    """Runs beside the coordinator; `wake` it when something was stored."""
+
+    def __init__(
+        self,
+        *,
+        project: str,
+        database: Database,
+        bus: Bus,
+        loader: Loader,
+        clock: Callable[[], float],
+    ) -> None:
+        self._project = project
+        self._database = database
+        self._bus = bus
+        self._loader = loader
+        self._clock = clock
+        self._woken = asyncio.Event()
+        self.epoch = 0
+
+    def wake(self) -> None:
+        """Look into the store now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Publish for ever; while the bus is not there, try again with growing pauses."""
+        pause = _FIRST_PAUSE
+        while True:
+            self._woken.clear()
+            try:
+                await self.publish_entries()
+                await self._publish_jobs()
+            except Temporary as error:
+                _log.warning("outbox waits", project=self._project, seconds=pause, reason=str(error))
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                pause = _FIRST_PAUSE
+                await self._idle()
+
+    async def publish_entries(self) -> None:
+        """Publish every entry that the bus does not have; Temporary when it takes none now."""
+        while entries := await self._database.run(partial(log.unpublished, most=_ENTRIES_AT_ONCE)):
+            for number, entry in entries:
+                await self._bus.publish_entry(Message(id=f"{self._project}/{number}", body=entry))
+            await self._database.run(partial(log.published, last=entries[-1][0]))
+
+    async def _publish_jobs(self) -> None:
+        if self._loader.index is None:
+            return
+        for job in await self._database.run(self._hand_out):
+            try:
+                await self._bus.publish_job(
+                    job.priority, Message(id=f"{job.id}/{job.epoch}.{job.attempt}", body=dump_job(job))
+                )
+            except Temporary as error:
+                again = partial(
+                    jobs.put_back, job_id=job.id, due_at=self._clock(), reason=str(error), failed=False
+                )
+                await self._database.run(again)
+                raise
+
+    def _hand_out(self, db: sqlite3.Connection) -> list[Job]:
+        assert self._loader.index is not None
+        found = []
+        for due in jobs.hand_out(db, self._clock(), MOST_OUTSTANDING):
+            element = self._loader.index.element(due.element)
+            if element is None:
+                log.conclude_causes(db, due.id, "nothing to do", "the element left the project")
+                jobs.finish(db, due.id)
+                continue
+            found.append(
+                Job(
+                    id=due.id,
+                    project=self._project,
+                    element=due.element,
+                    epoch=self.epoch,
+                    attempt=due.attempt,
+                    track=due.track,
+                    refs=_current_refs(db, element),
+                    priority="interactive" if due.interactive else "background",
+                )
+            )
+        return found
+
+    async def _idle(self) -> None:
+        due = await self._database.run(jobs.next_due)
+        seconds = _LONGEST_IDLE if due is None else min(max(due - self._clock(), 0.0), _LONGEST_IDLE)
+        if due is not None and seconds == 0.0:
+            seconds = _FIRST_PAUSE  # due, but as much as may be is outstanding
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+
+def _current_refs(db: sqlite3.Connection, element: Element) -> tuple[SourceRef, ...]:
+    proposed = refs.proposed(db, element.name)
+    return tuple(
+        SourceRef(
+            index=source.index,
+            kind=source.kind,
+            url=source.urls[0] if source.urls else None,
+            ref=proposed.get(source.index, source.ref),
+        )
+        for source in element.sources
+    )

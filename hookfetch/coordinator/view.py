@@ -1,0 +1,29 @@
+"""The handlers' view of a project, read from the store inside an event's transaction."""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hookfetch.core.matching import Index
+from hookfetch.core.sources import Ref
+from hookfetch.core.state import RetryPolicy, RunningJob
+from hookfetch.store import jobs, refs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredState:
+    """`core.state.ProjectState` over one transaction."""
+
+    db: sqlite3.Connection
+    index: Index | None
+    unhealthy: str | None
+    epoch: int
+    retry: RetryPolicy
+
+    def proposed(self, element: str) -> Mapping[int, Ref]:
+        """Return the announced refs of `element` that differ from the branch's."""
+        return refs.proposed(self.db, element)
+
+    def running(self, job_id: str) -> RunningJob | None:
+        """Return a job that is with the workers."""
+        return jobs.running(self.db, job_id)

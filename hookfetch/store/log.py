@@ -1,0 +1,94 @@
+"""The numbered log and the story of handled events in the store."""
+
+import sqlite3
+import uuid
+from collections.abc import Sequence
+
+from hookfetch.core.codec import dump_entry
+from hookfetch.core.commands import Announce, Outcome
+from hookfetch.core.jobs import RefUpdated
+
+
+def begin(db: sqlite3.Connection) -> tuple[str, int]:
+    """Start a new epoch; return the log's id (made once) and the epoch's number (from 1)."""
+    db.execute("INSERT OR IGNORE INTO meta VALUES ('log_id', ?)", (uuid.uuid4().hex[:12],))
+    db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', '0')")
+    db.execute("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'epoch'")
+    values = dict(db.execute("SELECT key, value FROM meta").fetchall())
+    return values["log_id"], int(values["epoch"])
+
+
+def append(
+    db: sqlite3.Connection, log_id: str, project: str, announce: Announce, causes: Sequence[str], now: float
+) -> RefUpdated:
+    """Append an announcement under the next number and return it."""
+    number = db.execute("SELECT coalesce(max(number), 0) + 1 FROM log").fetchone()[0]
+    entry = RefUpdated(
+        log_id=log_id,
+        number=number,
+        project=project,
+        element=announce.element,
+        changes=announce.changes,
+        cached=announce.cached,
+        element_key=announce.element_key,
+        source_keys=announce.source_keys,
+        causes=tuple(causes),
+        announced_at=now,
+    )
+    row = (number, announce.element, dump_entry(entry), now)
+    db.execute("INSERT INTO log (number, element, entry, announced_at) VALUES (?, ?, ?, ?)", row)
+    return entry
+
+
+def unpublished(db: sqlite3.Connection, most: int) -> list[tuple[int, bytes]]:
+    """Return the oldest entries that the bus does not have, by number."""
+    return db.execute(
+        "SELECT number, entry FROM log WHERE published = 0 ORDER BY number LIMIT ?", (most,)
+    ).fetchall()
+
+
+def published(db: sqlite3.Connection, last: int) -> None:
+    """Note that the bus has every entry up to number `last`."""
+    db.execute("UPDATE log SET published = 1 WHERE published = 0 AND number <= ?", (last,))
+
+
+def unpublish_all(db: sqlite3.Connection) -> None:
+    """Note that the bus forgot every entry (it lives in this process)."""
+    db.execute("UPDATE log SET published = 0")
+
+
+def compact(db: sqlite3.Connection, keep: int, events_before: float) -> None:
+    """Keep the newest `keep` entries and, beyond them, the newest of each element; forget
+    ended events that were handled before the given time."""
+    newest = db.execute("SELECT coalesce(max(number), 0) FROM log").fetchone()[0]
+    db.execute(
+        "DELETE FROM log WHERE number <= ? AND published = 1"
+        " AND number < (SELECT max(number) FROM log AS later WHERE later.element = log.element)",
+        (newest - keep,),
+    )
+    db.execute("DELETE FROM events WHERE handled_at < ? AND outcome IS NOT NULL", (events_before,))
+
+
+def note(db: sqlite3.Connection, event_id: str, delivery_id: str, kind: str, now: float) -> bool:
+    """Note that an event is being handled; return False when it was before."""
+    cursor = db.execute(
+        "INSERT OR IGNORE INTO events (id, delivery_id, type, handled_at) VALUES (?, ?, ?, ?)",
+        (event_id, delivery_id, kind, now),
+    )
+    return cursor.rowcount == 1
+
+
+def conclude(db: sqlite3.Connection, event_id: str, outcome: Outcome, reason: str | None) -> None:
+    """Note how an event ended."""
+    db.execute("UPDATE events SET outcome = ?, reason = ? WHERE id = ?", (outcome, reason, event_id))
+
+
+def conclude_causes(db: sqlite3.Connection, job_id: str, outcome: Outcome, reason: str | None) -> None:
+    """Note how the open events behind a job ended, unless another job of theirs is open;
+    coalesced ones keep that word."""
+    db.execute(
+        "UPDATE events SET outcome = ?, reason = ? WHERE outcome IS NULL"
+        " AND id IN (SELECT event_id FROM job_causes WHERE job_id = ?)"
+        " AND id NOT IN (SELECT event_id FROM job_causes WHERE job_id <> ?)",
+        (outcome, reason, job_id, job_id),
+    )

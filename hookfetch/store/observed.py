@@ -1,0 +1,46 @@
+"""What the upstreams held when the sweep last asked them, in the store."""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from hookfetch.core.observation import RemoteRef
+from hookfetch.core.repository import RepositoryId
+from hookfetch.store.database import Database
+
+
+class ObservedRefs:
+    """The sweep's memory. A repository that was never asked has none; an empty one has an empty one."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def known_refs(self, repository: RepositoryId) -> Mapping[str, RemoteRef] | None:
+        """Return what `repository` held when it was last asked, or None before that."""
+        return await self._database.run(partial(_observed, repository=repository))
+
+    async def remember_refs(self, repository: RepositoryId, refs: Mapping[str, RemoteRef]) -> None:
+        """Replace what `repository` is known to hold."""
+        await self._database.run(partial(_observe, repository=repository, refs=refs, now=self._clock()))
+
+
+def _observed(db: sqlite3.Connection, repository: RepositoryId) -> dict[str, RemoteRef] | None:
+    """Return what `repository` held when it was last asked, or None before that."""
+    known = db.execute("SELECT 1 FROM observed_repositories WHERE repository = ?", (repository,)).fetchone()
+    if known is None:
+        return None
+    rows = db.execute("SELECT ref, oid, peeled FROM observed WHERE repository = ?", (repository,))
+    return {ref: RemoteRef(oid=oid, peeled=peeled) for ref, oid, peeled in rows}
+
+
+def _observe(
+    db: sqlite3.Connection, repository: RepositoryId, refs: Mapping[str, RemoteRef], now: float
+) -> None:
+    """Replace what `repository` is known to hold."""
+    db.execute("DELETE FROM observed_repositories WHERE repository = ?", (repository,))
+    db.execute("INSERT INTO observed_repositories VALUES (?, ?)", (repository, now))
+    db.executemany(
+        "INSERT INTO observed VALUES (?, ?, ?, ?)",
+        [(repository, name, ref.oid, ref.peeled) for name, ref in refs.items()],
+    )
