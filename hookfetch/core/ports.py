@@ -140,8 +140,9 @@ class Engine(Protocol):
 
     async def run(self, job: Job, on_tracked: OnTracked) -> Finished:
         """Do a job; `on_tracked` gets every source's ref and the milliseconds as soon as
-        they are known. ElementError when BuildStream refuses, Temporary when the process
-        died or its deadline passed."""
+        they are known. ElementError when BuildStream refuses the element; Temporary when the process
+        died, its deadline passed, the source cache is not there or the project no longer loads;
+        Permanent when this engine has no such project."""
 
     async def close(self) -> None:
         """End every process that was started, and reap it."""

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-# BuildStream's source ref: a string for most kinds, a list or mapping for some (cargo2, git with tags).
+# BuildStream's source ref. A mapping is always the keys as they stand in the source: {"ref", "tags"} of
+# git with tags, {"ref": {"sha256sum", "suffix"}} of pypi, {"sha256sum", "suffix"} of cpan, all scalars in
+# it strings. Anything else is the value of `ref` itself: a string for most kinds, a list for cargo2.
 Ref = JsonValue
 
 
@@ -15,8 +17,8 @@ class Source:
 
     `index` counts from 0 within the element, across every source kind. `urls` are resolved:
     the primary URL first, then the project's mirrors of it. `track` holds the plugin's own
-    tracking keys as written (`track`, `exclude`, `track-tags`, `match`, `path`, …); `ref` is
-    the committed ref.
+    tracking keys as written (`track`, `track-extra`, `track-tags`, `match`, `exclude`,
+    `ref-format`, `path`); `ref` is the committed ref.
     """
 
     index: int

@@ -1,0 +1,1 @@
+"""What the remote source cache holds, asked over its own protocols."""

@@ -1,0 +1,1 @@
+"""BuildStream, kept warm in processes of its own."""

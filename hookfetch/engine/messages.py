@@ -1,0 +1,104 @@
+"""What a supervisor and its worker process say to each other: one line of JSON a message."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from hookfetch.core.events import SourceRef
+from hookfetch.core.sources import LoadedProject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """The first request: which project to serve. `directory` is the worker's own, for its caches."""
+
+    name: str
+    path: str
+    directory: str
+    source_cache: str | None
+    options: dict[str, str]
+    targets: tuple[str, ...]
+    type: Literal["start"] = "start"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Load the project again from its files."""
+
+    type: Literal["load"] = "load"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Do a job on one element of the project as it was loaded last."""
+
+    element: str
+    track: bool
+    refs: tuple[SourceRef, ...]
+    type: Literal["run"] = "run"
+
+
+Request = Annotated[Start | Load | Run, Field(discriminator="type")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The project as loaded."""
+
+    project: LoadedProject
+    type: Literal["loaded"] = "loaded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotLoaded:
+    """Why the project does not load, in one line."""
+
+    reason: str
+    type: Literal["not_loaded"] = "not_loaded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracked:
+    """Every source's ref, while the job goes on."""
+
+    refs: tuple[SourceRef, ...]
+    milliseconds: float
+    type: Literal["tracked"] = "tracked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The job is done; the fields are those of `Finished`."""
+
+    refs: tuple[SourceRef, ...]
+    cached: bool
+    element_key: str | None
+    source_keys: tuple[str, ...]
+    milliseconds: dict[str, float]
+    type: Literal["done"] = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """BuildStream, a plugin or an upstream refused the element. `spent`: the worker leaves,
+    since it may not be whole any more."""
+
+    reason: str
+    spent: bool = False
+    type: Literal["refused"] = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unavailable:
+    """The source cache or the worker's own storage was not there. `spent` as in `Refused`."""
+
+    reason: str
+    spent: bool = False
+    type: Literal["unavailable"] = "unavailable"
+
+
+Reply = Annotated[Loaded | NotLoaded | Tracked | Done | Refused | Unavailable, Field(discriminator="type")]
+
+REQUESTS: TypeAdapter[Start | Load | Run] = TypeAdapter(Request)
+REPLIES: TypeAdapter[Loaded | NotLoaded | Tracked | Done | Refused | Unavailable] = TypeAdapter(Reply)

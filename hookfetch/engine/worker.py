@@ -1,0 +1,143 @@
+"""A worker process: one project kept warm, requests on standard input, replies on standard output.
+
+It leaves, with every process it started, when its input ends, and never outlives its storage
+daemon by more than the job at hand.
+"""
+
+import os
+import queue
+import shutil
+import threading
+import traceback
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import grpc
+
+from hookfetch.core.errors import ElementError, Temporary
+from hookfetch.engine import private_api as bst
+from hookfetch.engine.messages import (
+    REPLIES,
+    REQUESTS,
+    Done,
+    Load,
+    Loaded,
+    NotLoaded,
+    Refused,
+    Reply,
+    Run,
+    Start,
+    Tracked,
+    Unavailable,
+)
+from hookfetch.engine.processes import MARK, end_marked
+from hookfetch.engine.warm import StaleStorage, WarmProject
+
+_MAX_REASON = 1000  # characters
+_LEAVE_WITHIN = 3.0  # seconds after the input ended
+_STORAGE_FAILURES = (*bst.STORAGE_ERRORS, grpc.RpcError)
+
+
+class _Line:
+    """The supervisor's two pipes, taken away from standard input and output: whatever plugins
+    and their children write or read there is not the protocol."""
+
+    def __init__(self) -> None:
+        self._requests: BinaryIO = os.fdopen(os.dup(0), "rb")  # not inherited by children
+        self._replies: BinaryIO = os.fdopen(os.dup(1), "wb")
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        os.dup2(2, 1)
+        self._waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._left = threading.Event()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def requests(self) -> Iterator[Start | Load | Run]:
+        while (line := self._waiting.get()) is not None:
+            yield REQUESTS.validate_json(line)
+
+    def reply(self, message: Reply) -> None:
+        self._replies.write(REPLIES.dump_json(message) + b"\n")
+        self._replies.flush()
+
+    def left(self) -> None:
+        """Say that the main thread has closed what it opened."""
+        self._left.set()
+        _remove_temporary_files()
+
+    def _read(self) -> None:
+        for line in self._requests:
+            self._waiting.put(line)
+        self._waiting.put(None)
+        # The main thread may be deep in a download that nobody waits for any more.
+        if not self._left.wait(_LEAVE_WITHIN):
+            end_marked(os.environ[MARK], within=_LEAVE_WITHIN)
+            _remove_temporary_files()
+            os._exit(1)
+
+
+def _remove_temporary_files() -> None:
+    # Made for this worker alone. Its supervisor does the same, if it still lives.
+    shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+
+
+def _load(project: WarmProject) -> Loaded | NotLoaded | Unavailable:
+    try:
+        return Loaded(project=project.load())
+    except Exception as error:  # noqa: BLE001 - plugins raise anything; all of it is this project's answer
+        if not project.storage_lives:
+            return Unavailable(reason="the local storage daemon died", spent=True)
+        return NotLoaded(reason=_reason(error))
+
+
+def _run(project: WarmProject, job: Run, line: _Line) -> Done | Refused | Unavailable:
+    try:
+        return project.run(job, lambda refs, spent: line.reply(Tracked(refs=refs, milliseconds=spent)))
+    except Exception as error:  # noqa: BLE001 - plugins raise more than BuildStream's own errors
+        if not project.storage_lives:
+            return Unavailable(reason="the local storage daemon died", spent=True)
+        return _judge(error, project)
+
+
+def _judge(error: Exception, project: WarmProject) -> Refused | Unavailable:
+    if isinstance(error, ElementError):
+        return Refused(reason=_reason(error))
+    if isinstance(error, Temporary):
+        return Unavailable(reason=_reason(error), spent=isinstance(error, StaleStorage))
+    if isinstance(error, _STORAGE_FAILURES):
+        # A full or broken local storage mends with a new process; a broken remote costs a start.
+        return Unavailable(reason=f"source cache: {_reason(error)}", spent=True)
+    if isinstance(error, bst.BuildStreamError):
+        complaint = project.last_complaint()
+        return Refused(reason=_reason(error) + (f": {complaint}" if complaint else ""))
+    traceback.print_exception(error)
+    return Refused(reason=_reason(error), spent=True)
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, bst.BuildStreamError):
+        text = f"{text}: {error.detail}" if error.detail else text
+    elif not isinstance(error, ElementError | Temporary):
+        text = f"{type(error).__name__}: {text}"
+    return " ".join(text.split())[:_MAX_REASON]
+
+
+def main() -> None:
+    """Serve requests until the input ends or this process is spent."""
+    line = _Line()
+    requests = line.requests()
+    start = next(requests, None)
+    if start is None:
+        line.left()
+        return
+    assert isinstance(start, Start)
+    with WarmProject(start) as project:
+        for request in requests:
+            assert not isinstance(request, Start)
+            reply = _run(project, request, line) if isinstance(request, Run) else _load(project)
+            line.reply(reply)
+            if isinstance(reply, Refused | Unavailable) and reply.spent:
+                break
+    line.left()
