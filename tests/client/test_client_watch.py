@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 
 import pytest
-from gateway_lab import PROJECTS, announce, entry, gateway, keys, take, until
 
 from hookfetch.client import Client, Unavailable
 from hookfetch.server.grpc.server import grpc_server
+from tests.server.grpc.gateway_lab import PROJECTS, announce, entry, gateway, keys, take, until
 
 
 async def test_a_watch_comes_back_after_the_gateway_and_misses_nothing_in_between(tmp_path: Path) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import grpc
 import pytest
-from gateway_lab import PROJECTS, announce, entry, gateway, keys, take, until
 
 from hookfetch.client import Client, Compacted, InvalidRequest, NotFound, RefUpdate
 from hookfetch.core.sources import Ref
 from hookfetch.server.grpc.log_window import LogWindow
 from hookfetch.server.grpc.messages import update_message, watch_response
 from hookfetch.v1 import refs_pb2, refs_pb2_grpc
+from tests.server.grpc.gateway_lab import PROJECTS, announce, entry, gateway, keys, take, until
 
 GNOME = entry(1).cursor
 REFS: list[Ref] = [

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import grpc
 import pytest
-from gateway_lab import announce, entry, gateway, take, until
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -12,6 +11,7 @@ from hookfetch.client import Client, Unavailable
 from hookfetch.core.errors import ConfigurationError, Temporary
 from hookfetch.core.ports import Handler, Message, Subscription
 from hookfetch.server.grpc.server import grpc_server
+from tests.server.grpc.gateway_lab import announce, entry, gateway, take, until
 
 SERVICES = ("hookfetch.v1.RefService", "hookfetch.v1.SourceService")
 SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import grpc
 import pytest
-from gateway_lab import coordinate, entry, gateway, until
 from google.protobuf.message import Message as Detail
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
@@ -23,6 +22,7 @@ from hookfetch.core.events import FetchRequested, SourceRef, TrackRequested
 from hookfetch.core.jobs import Reply
 from hookfetch.server.grpc.requests import Requests
 from hookfetch.v1 import sources_pb2, sources_pb2_grpc
+from tests.server.grpc.gateway_lab import coordinate, entry, gateway, until
 
 REFS = (
     SourceRef(index=0, kind="git_repo", url="https://up.example/r", ref="new"),

@@ -2,13 +2,13 @@ import asyncio
 import random
 
 import pytest
-from gateway_lab import entry
 
 from hookfetch.core.jobs import RefUpdated
 from hookfetch.server.grpc.cursors import load_cursor
 from hookfetch.server.grpc.filters import Filter
 from hookfetch.server.grpc.log_window import Compacted, LogWindow
 from hookfetch.server.grpc.reader import Reader
+from tests.server.grpc.gateway_lab import entry
 
 ALL = Filter(["gnome", "sdk", "new"], [])
 

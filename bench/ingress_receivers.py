@@ -1,0 +1,73 @@
+"""The receivers that `bench.ingress` compares: `python -m bench.ingress_receivers NAME FOLDER` is one.
+
+`hookfetch` is the real ingress: verified, durable in a spool in FOLDER, answered, logged.
+`hookfetch+relay` also parses and publishes in the same process, on a bus that nobody
+listens to. `gidgethub` verifies and parses with
+gidgethub and stores nothing. Each prints the port it listens on, and ends with its
+standard input.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+from gidgethub import sansio
+
+from bench.ingress_deliveries import SECRET
+from hookfetch.bus.memory import MemoryBus
+from hookfetch.forges import load_forges
+from hookfetch.logs import configure_logs
+from hookfetch.server.ingress import Hook, ingress_app
+from hookfetch.server.relay import Relay
+from hookfetch.service import SWITCH_INTERVAL
+from hookfetch.spool import SegmentSpool
+
+MAX_BODY = 25 * 1024 * 1024
+SPOOL_BYTES = 4 * 1024**3
+
+
+def gidgethub_app() -> web.Application:
+    async def receive(request: web.Request) -> web.Response:
+        body = await request.read()
+        event = sansio.Event.from_http(request.headers, body, secret=SECRET)
+        assert event.data["ref"]
+        return web.Response(status=202)
+
+    app = web.Application(client_max_size=MAX_BODY)
+    app.router.add_post("/hooks/github", receive)
+    return app
+
+
+@asynccontextmanager
+async def receiver(name: str, folder: Path) -> AsyncIterator[web.Application]:
+    if name == "gidgethub":
+        yield gidgethub_app()
+        return
+    configure_logs("json")
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    forge = load_forges()["github"]
+    hooks = {"github": Hook(name="github", forge=forge, secrets=(SECRET,))}
+    async with SegmentSpool(folder / "spool", SPOOL_BYTES) as spool, AsyncExitStack() as stack:
+        if name == "hookfetch+relay":
+            relay = Relay(spool, {"github": forge}, MemoryBus(folder / "dead"))
+            await relay.start()
+            stack.push_async_callback(relay.stop)
+        yield ingress_app(hooks, spool, time.time, MAX_BODY)
+
+
+async def serve(name: str, folder: Path) -> None:
+    async with receiver(name, folder) as app:
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
+        print(runner.addresses[0][1], flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+        await runner.cleanup()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(sys.argv[1], Path(sys.argv[2])))

@@ -1,0 +1,263 @@
+"""The spool as the ingress sees it: `append` is durable when it returns, `take` reads it back.
+
+All state changes on the event loop; one thread writes, another reads and deletes. A group
+commit is whatever queued up while the last fsync ran. Memory holds what is being written
+and positions; deliveries that wait are on disk only. It never opens a segment that another
+process writes, and deletes none that is not done.
+"""
+
+import asyncio
+import functools
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, Self, TypeVar
+
+import structlog
+
+from hookfetch.core.delivery import Delivery
+from hookfetch.core.errors import Busy, Temporary
+from hookfetch.core.ports import Spooled
+from hookfetch.spool.disk import lock, read_stretches, recover, save_positions
+from hookfetch.spool.ledger import GROUP_MOST, Ledger
+from hookfetch.spool.segment import SEALED, segment_files
+from hookfetch.spool.writer import Commit, SegmentWriter
+
+SEGMENT_BYTES = 16 * 1024 * 1024
+# Bodies in memory before compression: what waits for its write, and what one write takes.
+WAITING_BYTES = 128 * 1024 * 1024
+GROUP_BYTES = 1024 * 1024
+# A spool with less room than this says that it is not ready.
+READY_BYTES = 64 * 1024
+# Seconds between looks for segments from outside, and between answers of `check` that ask the disk.
+RESCAN = 1.0
+CHECK = 1.0
+
+_log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class _Waiting(NamedTuple):
+    delivery: Delivery
+    stored: asyncio.Future[None]
+
+
+class SegmentSpool:
+    """Implements core.ports.Spool in `directory`, on at most about `max_bytes` of disk.
+
+    Call `open` before and `close` after, on the loop that uses it, or use `async with`.
+    """
+
+    def __init__(self, directory: Path, max_bytes: int) -> None:
+        self._directory = directory
+        self._max_bytes = max_bytes
+        self._ledger = Ledger()
+        self._directory_fd = -1
+        self._segment_writer: SegmentWriter | None = None
+        self._committer: asyncio.Task[None] | None = None
+        self._write_thread = ThreadPoolExecutor(1, "spool-write")
+        self._read_thread = ThreadPoolExecutor(1, "spool-read")
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
+        self._work = asyncio.Event()
+        self._arrived = asyncio.Event()
+        self._taking = asyncio.Lock()
+        self._read_ahead: deque[Spooled] = deque()  # the rest of a group, which is read as a whole
+        self._rescan_at = 0.0
+        self._check_at = 0.0
+        self._check_says: str | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Become the directory's owner and find what is not done. Temporary when another
+        process owns it or the disk fails."""
+        try:
+            self._directory_fd = await self._in(self._read_thread, functools.partial(lock, self._directory))
+            found = await self._in(self._read_thread, functools.partial(recover, self._directory))
+        except OSError as error:
+            self._release()
+            raise Temporary(f"{self._directory}: cannot open the spool: {error}") from error
+        for segment in found.segments:
+            self._ledger.add(segment.path, end=segment.end, read=segment.start, crashed=segment.crashed)
+        self._ledger.used_bytes += found.damaged
+        self._segment_writer = SegmentWriter(
+            self._directory,
+            self._directory_fd,
+            # A quarter of the limit at most: done segments give their space back one by one.
+            segment_bytes=min(SEGMENT_BYTES, max(self._max_bytes // 4, 1)),
+            newest=found.newest,
+        )
+        self._committer = asyncio.create_task(self._commit_groups(self._segment_writer), name="spool-commit")
+
+    async def close(self) -> None:
+        """Finish what is being appended, refuse the rest, and give the directory up."""
+        committer, self._committer = self._committer, None
+        if committer is not None and self._segment_writer is not None:
+            self._work.set()
+            await committer
+            self._segment_writer.close()
+            self._segment_writer = None
+            self._ledger.seal()
+            await self._save({})
+        await asyncio.to_thread(self._write_thread.shutdown)
+        await asyncio.to_thread(self._read_thread.shutdown)
+        self._release()
+
+    async def append(self, delivery: Delivery) -> None:
+        """Return once `delivery` is on disk (fsync). Busy when the spool is full or closed,
+        or the disk fails: then it was not accepted."""
+        if self._committer is None:
+            raise Busy("the spool is closed")
+        if self._waiting_bytes >= WAITING_BYTES:
+            raise Busy("too much waits to be written to the spool")
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(delivery, stored))
+        self._waiting_bytes += len(delivery.body)
+        self._work.set()
+        await stored
+
+    async def take(self, limit: int) -> list[Spooled]:
+        """Wait for and return the oldest deliveries not yet taken: at least one, at most
+        `limit`, and about `TAKE_BYTES` of bodies. Temporary when the disk fails or the spool
+        is closed. Cancelled, it has taken nothing."""
+        async with self._taking:
+            while not self._read_ahead:
+                await self._rescan()
+                stretches = list(self._ledger.unread())
+                if not stretches:
+                    await self._wait_for_arrival()
+                    continue
+                readings = await self._read(functools.partial(read_stretches, stretches, limit))
+                # Nothing is awaited from here on, so that what is noted as taken is also returned.
+                self._read_ahead.extend(self._ledger.taken(readings))
+            return [self._read_ahead.popleft() for _ in range(min(limit, len(self._read_ahead)))]
+
+    async def done(self, taken: Sequence[Spooled]) -> None:
+        """Forget deliveries. Space comes back when a whole segment is done. That they are
+        done is forgotten by a crash or a closed spool; a disk that fails here is logged."""
+        offsets = self._ledger.done(taken)
+        if self._committer is not None:
+            await self._save(offsets)
+
+    async def check(self) -> None:
+        """Return if a delivery could be stored now, Busy with the reason otherwise. Asks the
+        disk at most once in `CHECK` seconds."""
+        if self._committer is None or self._segment_writer is None:
+            raise Busy("the spool is closed")
+        if self._max_bytes - self._ledger.used_bytes < min(READY_BYTES, self._max_bytes // 8):
+            raise Busy("the spool is full")
+        if time.monotonic() >= self._check_at:
+            self._check_at = time.monotonic() + CHECK
+            try:
+                await self._in(self._write_thread, self._segment_writer.probe)
+                self._check_says = None
+            except OSError as error:
+                self._check_says = f"the spool's disk fails: {error.strerror}"
+        if self._check_says is not None:
+            raise Busy(self._check_says)
+
+    async def _commit_groups(self, writer: SegmentWriter) -> None:
+        while self._waiting or self._committer is not None:
+            if not self._waiting:
+                self._work.clear()
+                await self._work.wait()
+                continue
+            await self._commit(writer, self._next_group())
+
+    async def _commit(self, writer: SegmentWriter, group: list[_Waiting]) -> None:
+        room = self._max_bytes - self._ledger.used_bytes
+        deliveries = [waiting.delivery for waiting in group]
+        try:
+            commit = await self._in(self._write_thread, functools.partial(writer.commit, deliveries, room))
+        except OSError as error:
+            _log.error("spool_write_failed", deliveries=len(group), reason=str(error))
+            self._ledger.seal()
+            _refuse(group, Busy(f"the spool's disk fails: {error.strerror}"))
+        except Exception as error:  # noqa: BLE001 (logged; whoever waits for this group must be answered)
+            _log.exception("spool_write_failed", deliveries=len(group))
+            self._ledger.seal()
+            _refuse(group, Busy(f"the spool cannot write: {type(error).__name__}"))
+        else:
+            self._settle(group, commit)
+        finally:
+            self._waiting_bytes -= sum(len(delivery.body) for delivery in deliveries)
+
+    def _settle(self, group: list[_Waiting], commit: Commit | None) -> None:
+        if commit is None:
+            _refuse(group, Busy("the spool is full"))
+            return
+        self._ledger.grown(commit.path, commit.end)
+        self._arrived.set()
+        for waiting, stored in zip(group, commit.stored, strict=True):
+            if not stored:
+                _refuse([waiting], Busy("the spool is full"))
+            elif not waiting.stored.done():
+                waiting.stored.set_result(None)
+
+    def _next_group(self) -> list[_Waiting]:
+        group = [self._waiting.popleft()]
+        size = len(group[0].delivery.body)
+        while self._waiting and len(group) < GROUP_MOST:
+            size += len(self._waiting[0].delivery.body)
+            if size > GROUP_BYTES:
+                break
+            group.append(self._waiting.popleft())
+        return group
+
+    async def _rescan(self) -> None:
+        if time.monotonic() < self._rescan_at:
+            return
+        for path, size in await self._read(functools.partial(segment_files, self._directory, (SEALED,))):
+            if not self._ledger.knows(path):
+                self._ledger.add(path, end=size)
+        self._rescan_at = time.monotonic() + RESCAN
+
+    async def _wait_for_arrival(self) -> None:
+        self._arrived.clear()
+        try:
+            async with asyncio.timeout(RESCAN):
+                await self._arrived.wait()
+        except TimeoutError:
+            return  # time to look for segments from outside
+
+    async def _save(self, offsets: dict[Path, int]) -> None:
+        finished = self._ledger.finished()
+        for path in finished:
+            offsets.pop(path, None)
+        if not offsets and not finished:
+            return
+        # Out of the books only once it is off the disk: a look for segments from outside that
+        # ran before the deletion must still know it.
+        for path in await self._in(self._read_thread, functools.partial(save_positions, offsets, finished)):
+            self._ledger.forget(path)
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        if self._committer is None:
+            raise Temporary("the spool is closed")
+        try:
+            return await self._in(self._read_thread, work)
+        except OSError as error:
+            raise Temporary(f"the spool cannot be read: {error}") from error
+
+    async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(thread, work)
+
+    def _release(self) -> None:
+        if self._directory_fd >= 0:
+            os.close(self._directory_fd)
+            self._directory_fd = -1
+
+
+def _refuse(group: Sequence[_Waiting], error: Busy) -> None:
+    for waiting in group:
+        if not waiting.stored.done():
+            waiting.stored.set_exception(error)
