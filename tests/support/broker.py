@@ -181,11 +181,14 @@ class PrivateBroker:
             return False
 
     def _clean_up(self) -> None:
-        self.stop()
-        if self._mapper is not None:
-            self._mapper.terminate()
-            self._mapper.wait(_STOP_WITHIN)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            self.stop()
+        finally:  # whoever interrupts the orderly end gets the quick one
+            self.kill()
+            if self._mapper is not None:
+                self._mapper.terminate()
+                self._mapper.wait(_STOP_WITHIN)
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _free_ports(count: int) -> list[int]:

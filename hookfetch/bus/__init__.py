@@ -1,0 +1,1 @@
+"""What passes between the roles: one Protocol, in-process and on RabbitMQ."""

@@ -1,0 +1,113 @@
+"""Dead letters in a folder, one JSON file each, for the in-process bus and for commands in other
+processes beside it. It never decides what dies, and holds no file open between calls."""
+
+import base64
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import structlog
+
+from hookfetch.core.errors import Busy, Temporary
+from hookfetch.core.ports import DeadLetter
+
+log = structlog.get_logger(__name__)
+
+LIMIT = 10_000
+
+
+class DeadLetterFolder:
+    """At most `limit` dead letters in the folder `path`, which is made when first written to.
+
+    A letter's file is named by its message and origin: the same message dying again replaces
+    its letter, while one event that dies in two projects has two. Every method blocks on the disk.
+    """
+
+    def __init__(self, path: Path, *, limit: int = LIMIT) -> None:
+        self._path = path
+        self._limit = limit
+
+    def add(self, letter: DeadLetter) -> None:
+        """Return once `letter` is on disk (file and folder synced); Busy when the folder is full,
+        Temporary when the disk refuses."""
+        file = self._path / _file_name(letter)
+        try:
+            self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not file.exists() and sum(1 for _ in self._path.glob("*.json")) >= self._limit:
+                raise Busy(f"{self._path}: holds {self._limit} dead letters: replay or drop some")
+            _write(file, _dump(letter))
+        except OSError as error:
+            raise Temporary(f"{self._path}: a dead letter cannot be kept: {error.strerror}") from error
+
+    def letters(self) -> list[DeadLetter]:
+        """Return the dead letters, oldest first; a file that is none is logged and left."""
+        found = (_read(file) for file in self._path.glob("*.json"))
+        return sorted((letter for letter in found if letter), key=lambda letter: letter.failed_at)
+
+    def take(self, letter_id: str) -> DeadLetter | None:
+        """Remove and return the oldest letter of the message `letter_id`, or None; of two processes
+        that ask at once one gets it."""
+        files = self._path.glob(f"{_digest(letter_id)}-*.json")
+        found = [(letter.failed_at, file, letter) for file in files if (letter := _read(file))]
+        if not found:
+            return None
+        _, file, letter = min(found, key=lambda item: item[0])
+        try:
+            file.unlink()
+        except FileNotFoundError:
+            return None
+        _sync_folder(self._path)
+        return letter
+
+
+def _file_name(letter: DeadLetter) -> str:
+    return f"{_digest(letter.id)}-{_digest(letter.origin)[:8]}.json"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _dump(letter: DeadLetter) -> bytes:
+    # Base64: a spooled delivery is bytes, and need not be text.
+    fields = {
+        "id": letter.id,
+        "origin": letter.origin,
+        "reason": letter.reason,
+        "attempts": letter.attempts,
+        "failed_at": letter.failed_at,
+        "body": base64.b64encode(letter.body).decode(),
+    }
+    return json.dumps(fields).encode()
+
+
+def _read(file: Path) -> DeadLetter | None:
+    try:
+        fields = json.loads(file.read_bytes())
+        return DeadLetter(**{**fields, "body": base64.b64decode(fields["body"], validate=True)})
+    except FileNotFoundError:
+        return None  # taken by another process in between
+    except (ValueError, TypeError, KeyError) as error:
+        log.warning("dead_letter_unreadable", path=str(file), reason=f"{type(error).__name__}: {error}")
+        return None
+
+
+def _write(file: Path, data: bytes) -> None:
+    # One temporary name a letter: what a crash leaves behind, the next burial of it overwrites.
+    temporary = file.with_suffix(".tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(file)
+    _sync_folder(file.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The bus of one process: no broker, nothing but dead letters on disk."""

@@ -1,0 +1,1 @@
+"""The bus on RabbitMQ: quorum queues with confirms, and a stream for the log."""

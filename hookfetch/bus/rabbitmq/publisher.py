@@ -1,0 +1,84 @@
+"""Publishing with confirms: a message is the broker's once `publish` returns, and not before."""
+
+import asyncio
+from weakref import WeakValueDictionary
+
+from aio_pika import DeliveryMode
+from aio_pika import Message as AmqpMessage
+from aio_pika.abc import AbstractChannel
+from aio_pika.exceptions import PublishError
+from pamqp.common import FieldTable
+
+from hookfetch.bus.rabbitmq.link import Link, temporary
+from hookfetch.bus.rabbitmq.topology import declare_project, project_queue
+from hookfetch.core.errors import Permanent
+from hookfetch.core.ports import Message
+
+_SHORT_STRING = 255  # bytes: AMQP 0-9-1's limit for a property such as the message id
+
+
+def amqp_message(message: Message, headers: FieldTable | None = None) -> AmqpMessage:
+    """Return `message` as it goes over the wire, persistent; Permanent when its id does not fit."""
+    if len(message.id.encode()) > _SHORT_STRING:
+        raise Permanent(f"the message id is longer than {_SHORT_STRING} bytes: {message.id[:60]}…")
+    return AmqpMessage(
+        message.body,
+        message_id=message.id,
+        content_type="application/json",
+        delivery_mode=DeliveryMode.PERSISTENT,
+        headers=headers,
+    )
+
+
+class Publisher:
+    """One channel with confirms; each publish ends within `timeout` seconds, with Temporary if need be."""
+
+    def __init__(self, link: Link, timeout: float) -> None:
+        self._link = link
+        self._timeout = timeout
+        self._channel: AbstractChannel | None = None
+        self._opening = asyncio.Lock()
+        self._declared: set[str] = set()
+        # The library finds a returned message by its id: two at once would be told apart wrongly.
+        self._in_flight: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def publish(
+        self, message: AmqpMessage, key: str, *, exchange: str = "", mandatory: bool = True
+    ) -> None:
+        """Return once the broker has confirmed; Temporary when it has not in time, when a queue is
+        full, and, if `mandatory`, when there is no queue."""
+        with temporary(f"publishing to {exchange or key}"):
+            async with asyncio.timeout(self._timeout):
+                await self._confirmed(message, key, exchange, mandatory)
+
+    async def publish_to_project(self, project: str, message: AmqpMessage) -> None:
+        """Publish to a project's queue, which is declared first: it keeps what comes before the
+        project's first coordinator."""
+        key = project_queue(project)
+        with temporary(f"publishing to {key}"):
+            async with asyncio.timeout(self._timeout):
+                channel = await self._open()
+                if key not in self._declared:
+                    await declare_project(channel, project)
+                    self._declared.add(key)
+                try:
+                    await self._confirmed(message, key, "", mandatory=True)
+                except PublishError:
+                    self._declared.discard(key)  # deleted under us: the next publish makes it again
+                    raise
+
+    async def _confirmed(self, message: AmqpMessage, key: str, exchange: str, mandatory: bool) -> None:
+        lock = self._in_flight.setdefault(str(message.message_id), asyncio.Lock())
+        async with lock:
+            channel = await self._open()
+            target = (
+                await channel.get_exchange(exchange, ensure=False) if exchange else channel.default_exchange
+            )
+            await target.publish(message, key, mandatory=mandatory)
+
+    async def _open(self) -> AbstractChannel:
+        async with self._opening:
+            if self._channel is None or self._channel.is_closed:
+                self._declared.clear()
+                self._channel = await self._link.channel(on_return_raises=True)
+            return self._channel

@@ -1,0 +1,145 @@
+"""What stands on the broker: names and idempotent declarations. Everything is durable and bounded;
+nothing is ever deleted here.
+
+| object | kind | for |
+|---|---|---|
+| `hookfetch.facts` | direct exchange | facts; routing keys are those of `bind` |
+| `hookfetch.unmatched` | fanout exchange, alternate of the above | facts that no project follows |
+| `hookfetch.project.<p>` | quorum queue, single active consumer | a project's facts and events |
+| `hookfetch.bindings.<p>` | quorum queue | the record of which keys are bound (see `amqp_bindings`) |
+| `hookfetch.jobs.interactive`, `.background` | quorum queues | jobs |
+| `hookfetch.dead` | quorum queue | dead letters |
+| `hookfetch.log` | stream | the log |
+
+`hookfetch.unmatched` has no queue: what comes to it ends there, and an operator who wonders why a push
+had no effect may bind one. A full queue refuses (reject-publish), so the sender learns of it; only the
+stream forgets its oldest.
+
+Weaknesses of RabbitMQ 3.10, healed by trying again (which every user of these does) but for the last:
+it drops the connection of one that consumes from a quorum queue which another is just declaring for the
+first time; a stream is refused in the first second after the broker's start; and a broker that is killed
+in the first second of a stream's life never finds that stream again, and it must be deleted by hand.
+"""
+
+from aio_pika import ExchangeType
+from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractQueue
+from pamqp.common import FieldTable
+
+from hookfetch.core.jobs import Priority
+
+FACTS = "hookfetch.facts"
+UNMATCHED = "hookfetch.unmatched"
+DEAD = "hookfetch.dead"
+LOG = "hookfetch.log"
+PROBE = "probe"  # the type of a message that only wakes a coordinator; see amqp_project
+_PROJECT = "hookfetch.project."
+_BINDINGS = "hookfetch.bindings."
+_JOBS = "hookfetch.jobs."
+
+DELIVERY_LIMIT = 20  # deaths of consumers while they hold one message; see core.ports.MAX_ATTEMPTS
+DEAD_LIMIT = 10_000  # letters
+_PROJECT_BYTES = 1024**3
+_JOBS_LIMIT = 100_000
+_LOG_BYTES = 1024**3
+_LOG_SEGMENT_BYTES = 64 * 1024**2  # a stream is cut by whole segments
+_INBOX_LIMIT = 1000
+
+
+def project_queue(project: str) -> str:
+    """Return the name of the queue whose consumer coordinates `project`."""
+    return f"{_PROJECT}{project}"
+
+
+def bindings_queue(project: str) -> str:
+    """Return the name of the queue that holds the record of `project`'s bindings."""
+    return f"{_BINDINGS}{project}"
+
+
+def jobs_queue(priority: Priority) -> str:
+    """Return the name of the queue of jobs of `priority`."""
+    return f"{_JOBS}{priority}"
+
+
+def origin_of(queue: str) -> str:
+    """Return the dead letter's origin for messages of `queue`: `project:<name>` or `jobs`."""
+    if queue.startswith(_PROJECT):
+        return f"project:{queue.removeprefix(_PROJECT)}"
+    return "jobs"
+
+
+async def declare_shared(channel: AbstractChannel) -> None:
+    """Declare all that does not belong to one project."""
+    await declare_facts(channel)
+    await declare_dead(channel)
+    await declare_jobs(channel, "interactive")
+    await declare_jobs(channel, "background")
+    await declare_log(channel)
+
+
+async def declare_facts(channel: AbstractChannel) -> AbstractExchange:
+    """Declare the exchange of facts and the one for those that nobody follows."""
+    await channel.declare_exchange(UNMATCHED, ExchangeType.FANOUT, durable=True)
+    return await channel.declare_exchange(
+        FACTS, ExchangeType.DIRECT, durable=True, arguments={"alternate-exchange": UNMATCHED}
+    )
+
+
+async def declare_project(channel: AbstractChannel, project: str) -> AbstractQueue:
+    """Declare a project's queue; what the broker gives up on goes to the dead letters."""
+    return await _quorum(
+        channel,
+        project_queue(project),
+        {
+            "x-single-active-consumer": True,
+            "x-max-length-bytes": _PROJECT_BYTES,
+            **_TO_THE_DEAD,
+        },
+    )
+
+
+async def declare_bindings(channel: AbstractChannel, project: str) -> AbstractQueue:
+    """Declare the queue that holds the record of `project`'s bindings."""
+    return await _quorum(channel, bindings_queue(project), {})
+
+
+async def declare_jobs(channel: AbstractChannel, priority: Priority) -> AbstractQueue:
+    """Declare the queue of jobs of `priority`."""
+    return await _quorum(channel, jobs_queue(priority), {"x-max-length": _JOBS_LIMIT, **_TO_THE_DEAD})
+
+
+async def declare_dead(channel: AbstractChannel) -> AbstractQueue:
+    """Declare the queue of the dead letters."""
+    return await _quorum(channel, DEAD, {"x-max-length": DEAD_LIMIT})
+
+
+async def declare_log(channel: AbstractChannel) -> AbstractQueue:
+    """Declare the stream of the log."""
+    arguments: FieldTable = {
+        "x-queue-type": "stream",
+        "x-max-length-bytes": _LOG_BYTES,
+        "x-stream-max-segment-size-bytes": _LOG_SEGMENT_BYTES,
+    }
+    return await channel.declare_queue(LOG, durable=True, arguments=arguments)
+
+
+async def declare_inbox(channel: AbstractChannel) -> AbstractQueue:
+    """Declare a queue that goes with this connection; the broker names it."""
+    arguments: FieldTable = {"x-max-length": _INBOX_LIMIT, "x-overflow": "reject-publish"}
+    return await channel.declare_queue("", exclusive=True, auto_delete=True, arguments=arguments)
+
+
+# At-least-once dead-lettering needs reject-publish, and is not the default: the default may lose.
+_TO_THE_DEAD: FieldTable = {
+    "x-delivery-limit": DELIVERY_LIMIT,
+    "x-dead-letter-exchange": "",
+    "x-dead-letter-routing-key": DEAD,
+    "x-dead-letter-strategy": "at-least-once",
+}
+
+
+async def _quorum(channel: AbstractChannel, name: str, arguments: FieldTable) -> AbstractQueue:
+    return await channel.declare_queue(
+        name,
+        durable=True,
+        arguments={"x-queue-type": "quorum", "x-overflow": "reject-publish", **arguments},
+    )

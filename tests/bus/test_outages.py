@@ -1,0 +1,140 @@
+"""A broker that is killed, restarted or frozen: nothing confirmed is lost, and nobody hangs."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+
+import pytest
+
+from hookfetch.bus.rabbitmq.bus import RabbitBus
+from hookfetch.core.errors import Temporary
+from tests.bus.conftest import QUICK
+from tests.bus.rabbits import empty_shared_queues
+from tests.bus.recorder import Activations, Recorder, in_the_end, letter, message, unique, until
+from tests.support.broker import PrivateBroker
+
+
+@pytest.fixture(scope="module")
+def broker(breakable_broker: PrivateBroker) -> PrivateBroker:
+    """A broker on which everything was declared a while ago: RabbitMQ 3.10 forgets for good where a
+    stream is, if it is killed within the first second of that stream's life."""
+    asyncio.run(empty_shared_queues(breakable_broker.url))
+    time.sleep(2)
+    return breakable_broker
+
+
+@pytest.fixture
+async def bus(broker: PrivateBroker) -> AsyncIterator[RabbitBus]:
+    bus = RabbitBus(broker.url, confirm_timeout=2.0, backoff=QUICK)
+    await in_the_end(bus.start)  # a stream needs a moment after the broker answers
+    yield bus
+    await bus.close()
+
+
+async def restart(broker: PrivateBroker) -> None:
+    """Start the broker while the event loop goes on."""
+    broker.launch()
+    await asyncio.to_thread(broker.wait_until_ready)
+
+
+async def test_a_broker_killed_while_publishing_loses_nothing_that_was_confirmed(
+    broker: PrivateBroker, bus: RabbitBus
+) -> None:
+    project, key, recorder, active = unique("p"), unique("key"), Recorder(), Activations()
+    jobs, log, entry = Recorder(), Recorder(), unique("entry")
+    await bus.bind(project, frozenset({key}))
+    await bus.coordinate(project, recorder, active)
+    await bus.work(jobs, 2)
+    await bus.follow(log)
+    inbox = await bus.inbox(Recorder())
+    old_address = inbox.address
+    await bus.bury(letter("before"))
+    await bus.publish_entry(message(f"{entry}-1"))
+    names = [f"{number:03}" for number in range(300)]
+
+    async def publish(part: list[str]) -> None:
+        for name in part:
+            await in_the_end(partial(bus.publish_event, project, message(name)))
+
+    senders = [asyncio.create_task(publish(names[start::10])) for start in range(10)]
+    await until(lambda: len(recorder.ids) > 50)
+    await asyncio.to_thread(broker.kill)
+    await restart(broker)
+    await asyncio.gather(*senders)
+    await until(lambda: set(names) <= set(recorder.handled), within=40)
+    assert active.count >= 2  # another one may have been active in between
+
+    # Everything else is there again, too: bindings, workers, followers, inboxes, dead letters.
+    await bus.publish_fact([key], message("push"))
+    await bus.publish_job("background", message("job"))
+    await in_the_end(partial(bus.publish_entry, message(f"{entry}-2")))
+    await until(lambda: "push" in recorder.handled and "job" in jobs.handled)
+    await until(lambda: f"{entry}-2" in log.handled)
+    assert [name for name in log.ids if name.startswith(entry)] == [f"{entry}-1", f"{entry}-2"]
+    await until(lambda: inbox.address != old_address)
+    assert "before" in [item.id for item in await bus.dead_letters()]
+
+
+async def test_publishing_during_an_outage_is_temporary_in_bounded_time(
+    broker: PrivateBroker, bus: RabbitBus
+) -> None:
+    project = unique("p")
+    await bus.publish_event(project, message("before"))
+    await asyncio.to_thread(broker.stop)
+    began = time.monotonic()
+    for publishing in (
+        bus.publish_event(project, message("e")),
+        bus.publish_fact(["key"], message("f")),
+        bus.publish_job("background", message("j")),
+        bus.publish_entry(message("l")),
+        bus.publish_reply("amq.gen-x", message("r")),
+        bus.bury(letter("d")),
+        bus.bind(project, frozenset({"key"})),
+    ):
+        with pytest.raises(Temporary):
+            await publishing
+    results = await asyncio.gather(
+        *(bus.publish_job("background", message(str(n))) for n in range(200)), return_exceptions=True
+    )
+    assert {type(result) for result in results} == {Temporary}
+    assert time.monotonic() - began < 10
+    with pytest.raises(Temporary):
+        await RabbitBus(broker.url, confirm_timeout=2.0).start()
+    await restart(broker)
+    await in_the_end(partial(bus.publish_event, project, message("after")))
+
+
+async def test_a_frozen_broker_is_temporary_in_bounded_time_too(
+    broker: PrivateBroker, bus: RabbitBus
+) -> None:
+    project, recorder = unique("p"), Recorder()
+    await bus.publish_event(project, message("before"))
+    broker.freeze()
+    began = time.monotonic()
+    try:
+        results = await asyncio.gather(
+            *(bus.publish_event(project, message(str(n))) for n in range(50)),
+            RabbitBus(broker.url, confirm_timeout=1.0).start(),
+            return_exceptions=True,
+        )
+    finally:
+        broker.thaw()
+    assert {type(result) for result in results} == {Temporary}
+    assert time.monotonic() - began < 5
+    await in_the_end(partial(bus.publish_event, project, message("after")))
+    await bus.coordinate(project, recorder, Activations())
+    await until(lambda: "after" in recorder.handled)
+
+
+async def test_closing_during_an_outage_ends(broker: PrivateBroker) -> None:
+    bus = RabbitBus(broker.url, confirm_timeout=2.0)
+    await in_the_end(bus.start)
+    await bus.coordinate(unique("p"), Recorder(), Activations())
+    await bus.work(Recorder(), 2)
+    await bus.follow(Recorder())
+    await asyncio.to_thread(broker.kill)
+    began = time.monotonic()
+    await bus.close()
+    assert time.monotonic() - began < 10
+    await restart(broker)
