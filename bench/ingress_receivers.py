@@ -18,7 +18,7 @@ from aiohttp import web
 from gidgethub import sansio
 
 from bench.ingress_deliveries import SECRET
-from hookfetch.bus.memory import MemoryBus
+from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.forges import load_forges
 from hookfetch.logs import configure_logs
 from hookfetch.server.ingress import Hook, ingress_app

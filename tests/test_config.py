@@ -1,10 +1,14 @@
 """A configuration is right, or one line says what is wrong with it."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
-from hookfetch.config import load_config, read_secret
+from hookfetch.config import Config, load_config, read_secret
 from hookfetch.core.errors import ConfigurationError
 
 GOOD = """
@@ -80,3 +84,19 @@ def test_a_secret_keeps_all_but_its_last_newline(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text(" s3cr3t \n")
     assert read_secret(path, "hook h") == " s3cr3t "
+
+
+def test_every_key_is_documented_and_nothing_else() -> None:
+    text = (Path(__file__).parent.parent / "docs/configuration.md").read_text()
+    documented = set(re.findall(r"^\| `([a-z_.]+)` \|", text, flags=re.MULTILINE))
+    assert documented == set(_keys(Config, ""))
+
+
+def _keys(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        inner = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
+        sections = [kind for kind in inner if issubclass(kind, BaseModel)]
+        if sections:
+            yield from _keys(sections[0], f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"

@@ -4,9 +4,10 @@ acknowledged; what is stored is then handed out by the outbox. It does no work o
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -27,6 +28,8 @@ from hookfetch.store.database import Database
 from hookfetch.upstreams.sweep import Accept, Sweep
 
 _log = structlog.get_logger(__name__)
+
+_PAUSE = 5.0  # seconds after a bug
 
 
 class Coordinator:
@@ -72,10 +75,14 @@ class Coordinator:
         """Leave: what is being handled is finished, what is stored waits for the next start."""
         if self._subscription is not None:
             await self._subscription.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._end_tasks()
         await self._database.close()
+
+    async def _end_tasks(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def accept(self, facts: Sequence[UpstreamFact]) -> None:
         """Handle what the sweep found, as if a forge had sent it."""
@@ -83,15 +90,16 @@ class Coordinator:
             await self._handle(fact)
 
     async def _activate(self) -> None:
-        """Start an epoch: results of earlier ones are stale, so their jobs run again."""
+        """Start an epoch, the first or after the connection to the broker was lost: results of earlier
+        ones are stale, so their jobs run again."""
+        await self._end_tasks()
         self._log_id, self._epoch = await self._database.run(partial(_begin, now=self._clock()))
         self._outbox.epoch = self._epoch
         _log.info("coordinating", project=self._project, epoch=self._epoch)
         await self._loader.attempt()
+        keep = partial(keep_house, self._database, self._lease, self._clock, self._outbox.wake)
         self._tasks = [
-            asyncio.create_task(self._load_then_sweep()),
-            asyncio.create_task(self._outbox.run()),
-            asyncio.create_task(keep_house(self._database, self._lease, self._clock, self._outbox.wake)),
+            asyncio.create_task(_for_ever(work)) for work in (self._load_then_sweep, self._outbox.run, keep)
         ]
 
     async def _load_then_sweep(self) -> None:
@@ -143,6 +151,16 @@ class Coordinator:
             await self._bus.publish_reply(answer.reply_to, message)
         except Temporary as error:  # the client's own deadline ends its wait; asking again is harmless
             _log.warning("reply lost", request_id=answer.reply.request_id, reason=str(error))
+
+
+async def _for_ever(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run `work`, which never ends by itself; a bug in it is logged, and it begins anew."""
+    while True:
+        try:
+            await work()
+        except Exception:  # noqa: BLE001 (logged; the coordinator would stand still without it)
+            _log.exception("began anew", work=str(work))
+        await asyncio.sleep(_PAUSE)
 
 
 def _begin(db: sqlite3.Connection, *, now: float) -> tuple[str, int]:

@@ -68,7 +68,8 @@ class Bus(Protocol):
         """Return whether bindings and published log entries outlive this process."""
 
     async def start(self) -> None:
-        """Connect and declare what is shared; Temporary when the broker is unreachable."""
+        """Connect and declare what is shared; Temporary when the broker is unreachable (it may
+        be called again), ConfigurationError when it refuses the user."""
 
     async def close(self) -> None:
         """Leave; running handlers are waited for."""

@@ -34,10 +34,12 @@ class Database:
         self._closed = False
 
     async def open(self) -> None:
-        """Open or create the file and bring its schema up to date.
+        """Open or create the file and bring its schema up to date; nothing happens when it is open.
 
         ConfigurationError on a network file system or a file of a newer hookfetch.
         """
+        if self._connection is not None:
+            return
         refuse_network_file_system(self._path.parent)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         await self._call(self._open)

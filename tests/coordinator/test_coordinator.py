@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hookfetch.bus.memory import MemoryBus
+from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.coordinator.coordinator import Coordinator
 from hookfetch.coordinator.loader import Loader
 from hookfetch.core.codec import dump_event, load_entry, load_reply

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hookfetch.bus.memory import MemoryBus
+from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.core.codec import load_event
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.errors import Permanent, Rejected, Temporary

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hookfetch.bus.memory import MemoryBus
+from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.client import Client, RefUpdate, Watch
 from hookfetch.core.codec import dump_entry, dump_reply, load_event
 from hookfetch.core.events import FetchRequested, TrackRequested

@@ -6,7 +6,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from hookfetch.bus.memory import MemoryBus
+from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.client import Client, Unavailable
 from hookfetch.core.errors import ConfigurationError, Temporary
 from hookfetch.core.ports import Handler, Message, Subscription

@@ -1,0 +1,116 @@
+"""`hookfetch watch`, `track` and `fetch`: they ask a running service."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+import click
+
+from hookfetch.cli.shared import FAILED, json_option, progress, run, server_option
+
+
+@click.command()
+@server_option
+@json_option
+@click.option("--project", "projects", multiple=True, help="Only this project (may be repeated).")
+@click.option("--element", "elements", multiple=True, metavar="GLOB", help="Only these, as `core/**.bst`.")
+@click.option("--cursor", help="Resume after this cursor, as an earlier update gave it.")
+@click.option("--from-start", is_flag=True, help="From the oldest kept update instead of from now.")
+@click.option("--count", type=click.IntRange(min=1), help="Stop after this many updates.")
+def watch(
+    server: str,
+    as_json: bool,
+    projects: tuple[str, ...],
+    elements: tuple[str, ...],
+    cursor: str | None,
+    from_start: bool,
+    count: int | None,
+) -> None:
+    """Print ref updates as they are announced."""
+    from hookfetch.client import Client
+    from hookfetch.client.terminal import update_line
+
+    async def follow() -> None:
+        left = count
+        async with Client(server) as client:
+            start: Literal["now", "oldest"] = "oldest" if from_start else "now"
+            async for update in client.watch(
+                projects=projects, elements=elements, cursor=cursor, start=start
+            ):
+                click.echo(update_line(update, as_json=as_json))
+                left = None if left is None else left - 1
+                if left == 0:
+                    return
+
+    run(follow())
+
+
+@click.command()
+@click.argument("elements", nargs=-1, required=True, metavar="ELEMENT...")
+@click.option("--project", required=True)
+@server_option
+@json_option
+@click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds, for each element.")
+def track(elements: tuple[str, ...], project: str, server: str, as_json: bool, timeout: float) -> None:
+    """Track elements now and print what moved; their new sources are then fetched and cached."""
+    from hookfetch.client import Client
+    from hookfetch.client.terminal import tracked_line
+
+    async def one(client: Client, element: str) -> str:
+        return tracked_line(element, await client.track(project, element, timeout=timeout), as_json=as_json)
+
+    run(_each("Tracking", server, elements, one, as_json=as_json))
+
+
+@click.command()
+@click.argument("elements", nargs=-1, required=True, metavar="ELEMENT...")
+@click.option("--project", required=True)
+@server_option
+@json_option
+@click.option("--timeout", type=float, default=1800.0, show_default=True, help="Seconds, for each element.")
+def fetch(elements: tuple[str, ...], project: str, server: str, as_json: bool, timeout: float) -> None:
+    """Have the newest announced sources of elements in the source cache."""
+    from hookfetch.client import Client
+    from hookfetch.client.terminal import fetched_line
+
+    async def one(client: Client, element: str) -> str:
+        return fetched_line(element, await client.fetch(project, element, timeout=timeout), as_json=as_json)
+
+    run(_each("Fetching", server, elements, one, as_json=as_json))
+
+
+async def _each(
+    doing: str,
+    server: str,
+    elements: tuple[str, ...],
+    one: Callable[[Any, str], Awaitable[str]],
+    *,
+    as_json: bool,
+) -> None:
+    """Print a line for each element as it is ready; one that fails holds up no other."""
+    from hookfetch.client import Client
+    from hookfetch.client.errors import ClientError, Unavailable
+    from hookfetch.client.terminal import failed_line
+
+    failed = False
+
+    async def attempt(client: Client, element: str) -> None:
+        nonlocal failed
+        try:
+            line = await one(client, element)
+        except Unavailable:
+            raise
+        except ClientError as error:
+            failed = True
+            line = failed_line(element, str(error), as_json=as_json)
+        click.echo(line)
+
+    async with Client(server) as client:
+        with progress(f"{doing} {len(elements)} element{'s' if len(elements) > 1 else ''}"):
+            await asyncio.gather(*(attempt(client, element) for element in elements))
+    if failed:
+        sys.exit(FAILED)
+
+
+COMMANDS = (watch, track, fetch)

@@ -1,0 +1,1 @@
+"""The service as processes of its own, from a push to what comes of it."""

@@ -1,0 +1,268 @@
+"""The service under what happens to services: no hooks, kills, upstreams that are gone."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from hookfetch.core.delivery import Delivery
+from hookfetch.demo.deliveries import github_push
+from hookfetch.demo.lab import Lab
+from hookfetch.spool.outside import append_from_outside
+from tests.end_to_end.conftest import WITHIN, Service, Start
+from tests.support.broker import PrivateBroker
+
+pytestmark = pytest.mark.engine
+
+
+async def test_a_push_becomes_a_ref_update(start: Start, amqp: str | None) -> None:
+    service = await start(amqp)
+    await service.ready()
+    before, after = await service.push("alpha", "new")
+    delivery = await service.post("alpha", before, after)
+    [update] = await service.updates(1)
+    assert (update.element, update.causes, update.cached) == ("alpha.bst", (delivery,), True)
+    assert update.changes[0].base == before
+    assert after in str(update.changes[0].ref)
+
+
+async def test_with_hooks_off_the_sweep_brings_the_commit_and_the_tag(start: Start, amqp: str | None) -> None:
+    service = await start(amqp, "[sweep]\ninterval = 1.0\n")
+    await service.ready()
+    _, after = await service.push("gamma", "found")
+    [update] = await service.updates(1)
+    assert update.element == "gamma.bst"
+    assert after in json.dumps(update.changes[0].ref)
+    assert update.causes[0].startswith("sweep/")
+    beta = service.lab.repositories["beta"]
+    commit = await asyncio.to_thread(beta.commit, {"README": "two"}, "Two")
+    await asyncio.to_thread(beta.tag, "v2.0")
+    _, second = await service.updates(2)
+    assert second.element == "beta.bst"
+    assert commit in str(second.changes[0].ref)
+
+
+async def test_track_and_fetch_by_name_answer_with_refs_and_keys(start: Start, amqp: str | None) -> None:
+    service = await start(amqp)
+    await service.ready()
+    _, after = await service.push("alpha", "asked for")
+    tracked = await service.client.track(service.lab.project, "alpha.bst", timeout=WITHIN)
+    assert after in str(tracked.changes[0].ref)
+    fetched = await service.client.fetch(service.lab.project, "delta.bst", timeout=WITHIN)
+    assert fetched.cached
+    assert fetched.element_key
+
+
+async def test_everything_killed_right_after_the_202_loses_nothing(start: Start, amqp: str | None) -> None:
+    service = await start(amqp, "[sweep]\ninterval = 3600.0\n")
+    await service.ready()
+    before, after = await service.push("alpha", "survives")
+    delivery = await service.post("alpha", before, after)
+    await service.serve.kill()
+    await service.serve.start()
+    [update] = await service.updates(1)
+    assert update.causes == (delivery,)
+    assert after in str(update.changes[0].ref)
+
+
+async def test_a_broker_that_is_away_keeps_nobody_waiting_at_the_door(
+    start: Start, breakable_broker: PrivateBroker
+) -> None:
+    breakable_broker.stop()
+    service = await start(breakable_broker.url, "[sweep]\ninterval = 3600.0\n")
+    await service.door()
+    before, after = await service.push("alpha", "before the broker")
+    await service.post("alpha", before, after)
+    breakable_broker.start()
+    # The project was never loaded: the delivery or the first sweep, whichever is first, brings it.
+    [update] = await service.updates(1)
+    assert update.changes[0].ref == after
+    breakable_broker.kill()
+    delivery = await service.post("alpha", *await service.push("alpha", "while it was killed"))
+    breakable_broker.start()
+    _, update = await service.updates(2)
+    assert (update.causes, update.changes[0].previous) == ((delivery,), after)
+
+
+async def test_workers_and_their_caches_killed_in_mid_job_leave_no_orphan_and_lose_no_ref(
+    start: Start, amqp: str | None
+) -> None:
+    service = await start(amqp, "[sweep]\ninterval = 3600.0\n")
+    await service.ready()
+    await service.client.fetch(service.lab.project, "delta.bst", timeout=WITHIN)
+    seen: set[psutil.Process] = set()
+    newest = ""
+    for name in ("hookfetch.engine", "buildbox-casd"):
+        seen |= set(_descendants(service))
+        before, newest = await service.push("alpha", f"with {name} killed")
+        await service.post("alpha", before, newest)
+        async with asyncio.timeout(WITHIN):
+            while not (victims := [p for p in _descendants(service) if name in _command_line(p)]):
+                await asyncio.sleep(0.01)
+        for process in victims:
+            process.send_signal(signal.SIGKILL)
+    async with asyncio.timeout(WITHIN):
+        while newest not in str((await service.client.list(projects=[service.lab.project])).updates):
+            await asyncio.sleep(0.05)
+    seen |= set(_descendants(service))
+    await service.serve.stop()
+    # What a killed worker leaves belongs to init, which reaps it a moment later.
+    _, alive = psutil.wait_procs(seen, timeout=5)
+    assert [_command_line(process) for process in alive] == []
+
+
+async def test_an_upstream_that_is_gone_sets_its_element_aside_and_holds_up_no_other(
+    start: Start, amqp: str | None
+) -> None:
+    def lose_gamma(lab: Lab) -> None:
+        element = lab.root / "project/elements/gamma.bst"
+        element.write_text(element.read_text().replace("gamma.git", "gone.git"))
+
+    service = await start(amqp, "[retry]\nfirst = 0.1\nmost = 0.1\nattempts = 2\n", lose_gamma)
+    await service.ready()
+    with pytest.raises(Exception, match=r"gone\.git"):
+        await service.client.track(service.lab.project, "gamma.bst", timeout=WITHIN)
+    commits = await service.push("alpha", "not held up")
+    await service.post("alpha", *commits)
+    [update] = await service.updates(1)
+    assert update.element == "alpha.bst"
+    await service.serve.line(
+        "gamma was set aside",
+        lambda line: any(text.startswith("SetAside") for text in line.get("follows", ())),
+        WITHIN,
+    )
+
+
+async def test_a_project_that_does_not_load_is_shown_unhealthy_and_others_work(
+    start: Start, amqp: str | None
+) -> None:
+    def add_broken(lab: Lab) -> None:
+        broken = lab.root / "broken"
+        broken.mkdir()
+        (broken / "project.conf").write_text("name: broken\nmin-version: 2.0\nplugins: 7\n")
+        lab.config.write_text(
+            lab.config.read_text() + f'[[project]]\nname = "{lab.project}-broken"\npath = "broken"\n'
+        )
+
+    service = await start(amqp, "", add_broken)
+    unhealthy = await service.serve.line(
+        "the broken project", lambda line: line["event"] == "project unhealthy", WITHIN
+    )
+    assert unhealthy["project"] == f"{service.lab.project}-broken"
+    assert "project.conf" in str(unhealthy["reason"])
+    with pytest.raises(Exception, match=r"project\.conf"):
+        await service.client.track(f"{service.lab.project}-broken", "a.bst", timeout=WITHIN)
+    await service.ready()
+    commits = await service.push("alpha", "healthy")
+    await service.post("alpha", *commits)
+    await service.updates(1)
+
+
+async def test_a_dead_letter_is_listed_with_its_reason_and_replayed_after_a_fix(
+    start: Start, amqp: str | None
+) -> None:
+    service = await start(amqp)
+    await service.ready()
+    lab = service.lab
+    before, after = await service.push("alpha", "late")
+    url = lab.repositories["alpha"].url(lab.upstreams.url)
+    headers, body = github_push(url, "refs/heads/main", before, after, lab.secret, "1")
+    delivery = Delivery(
+        id="later/1",
+        hook="later",
+        headers={name.lower(): value for name, value in headers.items()},
+        body=body,
+        received_at=0.0,
+    )
+    await asyncio.to_thread(append_from_outside, lab.root / "state/spool", delivery)
+    async with asyncio.timeout(WITHIN):
+        while "later/1" not in (listed := await asyncio.to_thread(_hookfetch, lab, "dead", "list")):
+            await asyncio.sleep(0.1)
+    assert "the hook 'later' is no longer configured" in listed
+    lab.config.write_text(
+        lab.config.read_text()
+        + '[[hook]]\nname = "later"\nforge = "github"\nsecret_files = ["hook.secret"]\n'
+    )
+    await service.serve.stop()
+    await service.serve.start()
+    assert "later/1  replayed" in await asyncio.to_thread(_hookfetch, lab, "dead", "replay", "later/1")
+    [update] = await service.updates(1)
+    assert update.causes == ("later/1",)
+    assert await asyncio.to_thread(_hookfetch, lab, "dead", "list") == ""
+
+
+async def test_affected_names_the_elements_of_a_push(start: Start) -> None:
+    service = await start()
+    lab = service.lab
+    url = lab.repositories["beta"].url(lab.upstreams.url)
+    ask = ("affected", "--project", lab.project, "--repo", url, "--ref")
+    assert await asyncio.to_thread(_hookfetch, lab, *ask, "refs/tags/v9") == "beta.bst\n"
+    assert await asyncio.to_thread(_hookfetch, lab, *ask, "main") == ""
+
+
+async def test_affected_takes_a_saved_delivery(start: Start) -> None:
+    service = await start()
+    lab = service.lab
+    url = lab.repositories["gamma"].url(lab.upstreams.url)
+    headers, body = github_push(url, "refs/heads/main", "1" * 40, "2" * 40, lab.secret, "1")
+    saved = lab.root / "saved.json"
+    saved.write_bytes(body)
+    saved.with_name("saved.headers.json").write_text(json.dumps({"headers": headers}))
+    ask = ("affected", "--project", lab.project, "--delivery", str(saved), "--hook", "forge", "--json")
+    assert json.loads(await asyncio.to_thread(_hookfetch, lab, *ask)) == {"element": "gamma.bst"}
+
+
+async def test_the_commands_watch_track_and_fetch_speak_json_and_text(start: Start) -> None:
+    service = await start()
+    await service.ready()
+    lab = service.lab
+    _, after = await service.push("alpha", "by command")
+    where = ("--server", lab.grpc, "--project", lab.project)
+    tracked = json.loads(await asyncio.to_thread(_command, "track", *where, "--json", "alpha.bst"))
+    assert after in str(tracked["changes"][0]["ref"])
+    fetched = await asyncio.to_thread(_command, "fetch", *where, "alpha.bst", "delta.bst")
+    assert fetched.count("in the source cache as ") == 2
+    watched = await asyncio.to_thread(
+        _command, "watch", *where, "--element", "al*.bst", "--from-start", "--count", "1", "--json"
+    )
+    update = json.loads(watched)
+    assert (update["element"], update["cached"]) == ("alpha.bst", True)
+    assert after in str(update["changes"][0]["ref"])
+    done = await asyncio.to_thread(_attempt, "track", *where, "nobody.bst")
+    assert (done.returncode, "nobody.bst" in done.stdout) == (1, True)
+
+
+def _hookfetch(lab: Lab, *arguments: str) -> str:
+    return _command(*arguments, "--config", str(lab.config))
+
+
+def _command(*arguments: str) -> str:
+    done = _attempt(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _attempt(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "hookfetch", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=WITHIN,
+        check=False,
+    )
+
+
+def _descendants(service: Service) -> list[psutil.Process]:
+    parents = [psutil.Process(pid) for pid in service.serve.pids]
+    return [child for parent in parents for child in parent.children(recursive=True)]
+
+
+def _command_line(process: psutil.Process) -> str:
+    try:
+        return f"{process.pid} {process.status()} {' '.join(process.cmdline())}"
+    except psutil.NoSuchProcess:
+        return ""
