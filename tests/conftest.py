@@ -1,6 +1,7 @@
 """Fixtures and reports for all tests."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import NoReturn
@@ -49,7 +50,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    terminalreporter.section("seconds a suite")
+    for suite, seconds in sorted(config.stash[_SECONDS].items()):
+        terminalreporter.line(f"{seconds:8.1f}  {suite}")
     reason = config.stash.get(_NO_BROKER, None)
     if reason is not None:
         terminalreporter.section("NOT RUN: tests that need RabbitMQ", sep="!", red=True, bold=True)
         terminalreporter.line(reason)
+
+
+_SECONDS = pytest.StashKey[dict[str, float]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_SECONDS] = {}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Add up the time of each suite: a folder of tests, fixtures included."""
+    began = time.perf_counter()
+    try:
+        return (yield)
+    finally:
+        suite = item.nodeid.split("::", 1)[0].rpartition("/")[0] or "tests"
+        seconds = item.config.stash[_SECONDS]
+        seconds[suite] = seconds.get(suite, 0.0) + time.perf_counter() - began

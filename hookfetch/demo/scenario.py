@@ -86,9 +86,8 @@ async def demonstration(say: Say, amqp: str | None = None) -> AsyncIterator[Runn
 
 
 async def _ready(running: Running) -> None:
-    await running.serve.line(
-        "the project loaded", lambda line: line.get("event") == "project loaded", _READY_WITHIN
-    )
+    # After it has looked at alpha once, the sweep leaves the push to the delivery.
+    await running.serve.line("the first look at alpha", _first_look, _READY_WITHIN)
     async with aiohttp.ClientSession() as session, asyncio.timeout(_READY_WITHIN):
         while True:
             with suppress(aiohttp.ClientConnectionError):
@@ -96,6 +95,10 @@ async def _ready(running: Running) -> None:
                     if response.status == 200:
                         return
             await asyncio.sleep(0.02)
+
+
+def _first_look(line: Line) -> bool:
+    return line.get("event") == "first look" and str(line["repository"]).endswith("/alpha")
 
 
 async def _push(running: Running) -> None:

@@ -193,6 +193,8 @@ class Sweep:
         seen = followed(refs, followers)
         if seen != known:
             await self._known.remember_refs(repository, seen)
+        if known is None:
+            log.info("first look", repository=repository, refs=len(seen))
         entry.settled = frozenset(map(_key, followers))
         entry.status = replace(entry.status, last_ok=look.seen_at, error=None, failures=0)
 

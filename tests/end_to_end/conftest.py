@@ -62,9 +62,17 @@ class Service:
         finally:
             await watch.aclose()
 
-    async def ready(self) -> None:
-        """Wait until the project is loaded and a delivery could be stored."""
-        await self.serve.line("the project loaded", lambda line: line["event"] == "project loaded", WITHIN)
+    async def ready(self, *repositories: str) -> None:
+        """Wait until a delivery could be stored and the sweep has looked at each repository once:
+        what is pushed from now on is left to deliveries."""
+        for name in repositories or ("alpha", "beta", "gamma"):
+            await self.serve.line(
+                f"the first look at {name}",
+                lambda line, end=f"/{name}": (
+                    line["event"] == "first look" and str(line["repository"]).endswith(end)
+                ),
+                WITHIN,
+            )
         await self.door()
 
     async def door(self) -> None:
@@ -100,7 +108,8 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
             lab = Lab(tmp_path, project=f"p{uuid.uuid4().hex[:8]}")
             stack.push_async_callback(asyncio.to_thread, lab.stop)
             await asyncio.to_thread(lab.start, amqp)
-            lab.config.write_text(lab.config.read_text() + settings)
+            sweep = "" if "[sweep]" in settings else "[sweep]\ninterval = 1e7\n"
+            lab.config.write_text(lab.config.read_text() + sweep + settings)
             before(lab)
             serve = Serve(lab.config, tmp_path, ROLES if amqp is not None else ())
             stack.push_async_callback(serve.stop)

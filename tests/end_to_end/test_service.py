@@ -58,7 +58,7 @@ async def test_track_and_fetch_by_name_answer_with_refs_and_keys(start: Start, a
 
 
 async def test_everything_killed_right_after_the_202_loses_nothing(start: Start, amqp: str | None) -> None:
-    service = await start(amqp, "[sweep]\ninterval = 3600.0\n")
+    service = await start(amqp)
     await service.ready()
     before, after = await service.push("alpha", "survives")
     delivery = await service.post("alpha", before, after)
@@ -73,7 +73,7 @@ async def test_a_broker_that_is_away_keeps_nobody_waiting_at_the_door(
     start: Start, breakable_broker: PrivateBroker
 ) -> None:
     breakable_broker.stop()
-    service = await start(breakable_broker.url, "[sweep]\ninterval = 3600.0\n")
+    service = await start(breakable_broker.url)
     await service.door()
     before, after = await service.push("alpha", "before the broker")
     await service.post("alpha", before, after)
@@ -91,7 +91,7 @@ async def test_a_broker_that_is_away_keeps_nobody_waiting_at_the_door(
 async def test_workers_and_their_caches_killed_in_mid_job_leave_no_orphan_and_lose_no_ref(
     start: Start, amqp: str | None
 ) -> None:
-    service = await start(amqp, "[sweep]\ninterval = 3600.0\n")
+    service = await start(amqp)
     await service.ready()
     await service.client.fetch(service.lab.project, "delta.bst", timeout=WITHIN)
     seen: set[psutil.Process] = set()
@@ -123,7 +123,7 @@ async def test_an_upstream_that_is_gone_sets_its_element_aside_and_holds_up_no_o
         element.write_text(element.read_text().replace("gamma.git", "gone.git"))
 
     service = await start(amqp, "[retry]\nfirst = 0.1\nmost = 0.1\nattempts = 2\n", lose_gamma)
-    await service.ready()
+    await service.ready("alpha", "beta")
     with pytest.raises(Exception, match=r"gone\.git"):
         await service.client.track(service.lab.project, "gamma.bst", timeout=WITHIN)
     commits = await service.push("alpha", "not held up")
