@@ -4,7 +4,8 @@
 a process of its own, alternating rounds, on 127.0.0.1. Medians, spread and the ratio of
 the rounds that lie side by side. `hookfetch` is the ingress as a process of its own,
 `hookfetch+relay` the one that also parses and publishes in the same process; its backlog is
-waited for before the next round begins.
+waited for before the next round begins. `paced` rows compare latencies under one and the same
+load: nine tenths of what gidgethub takes at its best in that round.
 """
 
 import argparse
@@ -21,6 +22,8 @@ from pathlib import Path
 BASELINE = "gidgethub"
 RELAYING = "hookfetch+relay"
 RECEIVERS = ("hookfetch", BASELINE, RELAYING)
+PACED = ("hookfetch", BASELINE)
+PACE = 0.9
 BACKLOG_SECONDS = 30.0
 Round = Mapping[str, float]
 
@@ -45,9 +48,9 @@ def running(name: str, folder: Path) -> Iterator[int]:
             process.wait()
 
 
-def load(port: int, requests: int, connections: int, seed: int) -> Round:
-    """Send one round; return what the sender measured."""
-    arguments = map(str, (port, requests, connections, seed))
+def load(port: int, requests: int, connections: int, seed: int, rate: int = 0) -> Round:
+    """Send one round, at `rate` a second unless it is 0; return what the sender measured."""
+    arguments = map(str, (port, requests, connections, seed, rate))
     done = subprocess.run(
         [sys.executable, "-m", "bench.ingress_load", *arguments],
         stdout=subprocess.PIPE,
@@ -70,8 +73,9 @@ def wait_for_backlog(log: Path, relayed: int) -> None:
 
 
 def compare(receivers: Sequence[str], rounds: int, requests: int, connections: int) -> dict[str, list[Round]]:
-    """Run every receiver in turn, `rounds` times after one to warm up."""
-    results: dict[str, list[Round]] = {name: [] for name in receivers}
+    """Run every receiver in turn, `rounds` times after one to warm up: as fast as it answers, and
+    those in `PACED` at `PACE` of what the baseline took as fast as it could."""
+    results: dict[str, list[Round]] = {name: [] for name in (*receivers, *map(_paced, PACED))}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hookfetch-bench-")))
         ports = {name: stack.enter_context(running(name, folder / name)) for name in receivers}
@@ -82,7 +86,14 @@ def compare(receivers: Sequence[str], rounds: int, requests: int, connections: i
                     results[name].append(measured)
                 if name == RELAYING:
                     wait_for_backlog(folder / name / "log", (number + 1) * requests)
+            for name in PACED if number else ():
+                rate = int(PACE * results[BASELINE][-1]["rate"])
+                results[_paced(name)].append(load(ports[name], requests, connections, number, rate))
     return results
+
+
+def _paced(name: str) -> str:
+    return f"{name} paced"
 
 
 def summary(results: Mapping[str, Sequence[Round]]) -> dict[str, dict[str, float]]:

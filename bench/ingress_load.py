@@ -1,6 +1,8 @@
-"""Sends prepared deliveries over keep-alive connections as fast as they are answered.
+"""Sends prepared deliveries over keep-alive connections as fast as they are answered, or at a rate.
 
-A program of its own: `python -m bench.ingress_load PORT REQUESTS CONNECTIONS SEED`. Every
+A program of its own: `python -m bench.ingress_load PORT REQUESTS CONNECTIONS SEED RATE`. RATE is in
+requests a second, 0 for as fast as they are answered; a latency counts from when its request was due,
+so that a receiver which falls behind does not look quick. Every
 request is made and signed before the clock starts. It speaks just enough HTTP/1.1 not to be
 what is measured. Prints one JSON object.
 """
@@ -20,13 +22,13 @@ DEADLINE = 60.0  # seconds
 class Sender(asyncio.Protocol):
     """A connection with one request under way."""
 
-    def __init__(self, requests: Iterator[bytes], ended: asyncio.Future[None]) -> None:
-        self.requests = requests
+    def __init__(self, requests: Iterator[tuple[float, bytes]], ended: asyncio.Future[None]) -> None:
+        self.requests = requests  # when each is due, by the loop's clock
         self.ended = ended
         self.latencies: list[float] = []
         self.refused = 0
         self.buffer = b""
-        self.sent_at = 0.0
+        self.due = 0.0
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -34,13 +36,19 @@ class Sender(asyncio.Protocol):
         self.transport = transport
 
     def send(self) -> None:
-        data = next(self.requests, None)
+        due, data = next(self.requests, (0.0, None))
+        loop = self.ended.get_loop()
         if data is None:
             self.ended.set_result(None)
+        elif due > loop.time():
+            loop.call_at(due, self.write, due, data)
         else:
-            assert self.transport is not None
-            self.sent_at = time.perf_counter()
-            self.transport.write(data)
+            self.write(due or loop.time(), data)
+
+    def write(self, due: float, data: bytes) -> None:
+        assert self.transport is not None
+        self.due = due
+        self.transport.write(data)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -51,7 +59,7 @@ class Sender(asyncio.Protocol):
         length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
         if len(self.buffer) < end + 4 + length:
             return
-        self.latencies.append(time.perf_counter() - self.sent_at)
+        self.latencies.append(self.ended.get_loop().time() - self.due)
         if not head.startswith(b"http/1.1 2"):
             self.refused += 1
         self.buffer = b""
@@ -62,22 +70,23 @@ class Sender(asyncio.Protocol):
             self.ended.set_exception(ConnectionError("the receiver closed the connection"))
 
 
-async def load(port: int, count: int, connections: int, seed: int) -> dict[str, float]:
+async def load(port: int, count: int, connections: int, seed: int, rate: int) -> dict[str, float]:
     rng = random.Random(seed)
     prepared = [request(rng, port) for _ in range(count)]
     loop = asyncio.get_running_loop()
-    requests = iter(prepared)
+    began = 0.0
+    requests = ((began + number / rate if rate else 0.0, data) for number, data in enumerate(prepared))
     senders: list[Sender] = []
     for _ in range(connections):
         sender = Sender(requests, loop.create_future())
         await loop.create_connection(lambda sender=sender: sender, "127.0.0.1", port)  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         senders.append(sender)
-    began, worked = time.perf_counter(), time.process_time()
+    began, worked = loop.time(), time.process_time()
     for sender in senders:
         sender.send()
     async with asyncio.timeout(DEADLINE):
         await asyncio.gather(*(sender.ended for sender in senders))
-    took = time.perf_counter() - began
+    took = loop.time() - began
     latencies = sorted(seconds for sender in senders for seconds in sender.latencies)
     return {
         "rate": len(latencies) / took,

@@ -16,7 +16,7 @@ _STOP_WITHIN = 30.0  # seconds, a part
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 # Seconds until a thread that wants the interpreter gets it. By Python's default of 5 ms the spool's
 # writer waits that long for it several times a group, and every sender behind it.
-SWITCH_INTERVAL = 0.0005
+SWITCH_INTERVAL = 0.0002
 
 
 @dataclass(frozen=True, slots=True)

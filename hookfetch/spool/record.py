@@ -12,8 +12,10 @@ frame: deliveries resemble each other, and compress better and faster in one str
 import json
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
 
 import zstandard
 from pydantic import TypeAdapter, ValidationError
@@ -51,26 +53,35 @@ class _Meta:
 _META = TypeAdapter(_Meta)
 
 
-def encode_deliveries(deliveries: Sequence[Delivery]) -> bytes:
-    """Return `deliveries` compressed, without their `SECRET_HEADERS`."""
-    parts = [_VERSION]
-    for delivery in deliveries:
-        meta = {
-            "id": delivery.id,
-            "hook": delivery.hook,
-            "received_at": delivery.received_at,
-            "headers": {name: text for name, text in delivery.headers.items() if name not in SECRET_HEADERS},
-        }
-        # ASCII only: header text may hold lone surrogates, which UTF-8 has no form for.
-        line = json.dumps(meta, separators=(",", ":")).encode("ascii")
-        parts += (_LENGTHS.pack(len(line), len(delivery.body)), line, delivery.body)
-    plain = b"".join(parts)
+class Packed(NamedTuple):
+    """A delivery ready to be compressed: lengths and metadata, and its body uncopied."""
+
+    head: bytes
+    body: bytes
+
+
+def pack(delivery: Delivery) -> Packed:
+    """Return `delivery` as bytes, without its `SECRET_HEADERS`."""
+    meta = {
+        "id": delivery.id,
+        "hook": delivery.hook,
+        "received_at": delivery.received_at,
+        "headers": {name: text for name, text in delivery.headers.items() if name not in SECRET_HEADERS},
+    }
+    # ASCII only: header text may hold lone surrogates, which UTF-8 has no form for.
+    line = json.dumps(meta, separators=(",", ":")).encode("ascii")
+    return Packed(_LENGTHS.pack(len(line), len(delivery.body)) + line, delivery.body)
+
+
+def compress(packed: Iterable[Packed]) -> bytes:
+    """Return deliveries that are stored together as one payload."""
+    plain = b"".join((_VERSION, *chain.from_iterable(packed)))
     # In one call, which gives up the interpreter's lock once and not once a delivery.
     return zstandard.ZstdCompressor(level=_LEVEL).compress(plain)
 
 
 def decode_deliveries(payload: bytes) -> list[Delivery]:
-    """Return what `encode_deliveries` was given; Permanent when `payload` is nothing of the kind."""
+    """Return the deliveries in a payload; Permanent when `payload` is nothing of the kind."""
     try:
         if not 0 < zstandard.frame_content_size(payload) <= _MOST_PLAIN:
             raise Permanent("not a spooled delivery: it says that it is empty or too large")
@@ -89,7 +100,7 @@ def decode_deliveries(payload: bytes) -> list[Delivery]:
 
 def encode_delivery(delivery: Delivery) -> bytes:
     """Return one delivery compressed, as a dead letter carries it."""
-    return encode_deliveries([delivery])
+    return compress([pack(delivery)])
 
 
 def decode_delivery(payload: bytes) -> Delivery:

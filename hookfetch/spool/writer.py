@@ -12,8 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from hookfetch.core.delivery import Delivery
-from hookfetch.spool.record import encode_deliveries, frame
+from hookfetch.spool.record import Packed, compress, frame
 from hookfetch.spool.segment import OWN, segment_name
 
 _log = structlog.get_logger(__name__)
@@ -54,13 +53,14 @@ class SegmentWriter:
         self._fd = -1
         self._end = 0
 
-    def commit(self, deliveries: Sequence[Delivery], room: int) -> Commit | None:
+    def commit(self, deliveries: Sequence[Packed], room: int, framed: bytes | None = None) -> Commit | None:
         """Make those of `deliveries` durable that fit into `room` bytes, in their order.
+        `framed` is what they are together, if that was made already.
 
         None when none fits. OSError when the disk fails or is full: then none is stored.
         """
         try:
-            return self._commit(deliveries, room)
+            return self._commit(deliveries, room, framed)
         except BaseException:
             # Whatever went wrong, the caller takes this segment for closed and may delete it.
             self.abandon()
@@ -99,8 +99,8 @@ class SegmentWriter:
             self._path = None
             os.close(self._fd)
 
-    def _commit(self, deliveries: Sequence[Delivery], room: int) -> Commit | None:
-        data = frame(encode_deliveries(deliveries))
+    def _commit(self, deliveries: Sequence[Packed], room: int, framed: bytes | None) -> Commit | None:
+        data = frame(compress(deliveries)) if framed is None else framed
         stored = [True] * len(deliveries)
         if len(data) > room:
             data, stored = _what_fits(deliveries, room)
@@ -129,12 +129,12 @@ class SegmentWriter:
         self._end += len(data)
 
 
-def _what_fits(deliveries: Sequence[Delivery], room: int) -> tuple[bytes, list[bool]]:
+def _what_fits(deliveries: Sequence[Packed], room: int) -> tuple[bytes, list[bool]]:
     """Frame each delivery for itself; return the frames that fit into `room`, and which they are."""
     frames: list[bytes] = []
     stored: list[bool] = []
     for delivery in deliveries:
-        data = frame(encode_deliveries([delivery]))
+        data = frame(compress([delivery]))
         fits = len(data) <= room
         stored.append(fits)
         if fits:

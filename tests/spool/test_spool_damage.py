@@ -13,7 +13,7 @@ import pytest
 
 from hookfetch.core.errors import Busy
 from hookfetch.spool import SegmentSpool
-from hookfetch.spool.record import HEADER_BYTES, encode_delivery, frame
+from hookfetch.spool.record import HEADER_BYTES, encode_delivery, frame, pack
 from hookfetch.spool.writer import SegmentWriter
 from tests.spool.spooling import files, ids, numbered, segments
 
@@ -132,10 +132,10 @@ def test_after_a_failed_fsync_the_group_is_cut_off_and_the_segment_left_behind(t
             raise OSError(5, "Input/output error")
 
     spool_writer = writer(tmp_path, sync=sync)
-    first = spool_writer.commit([numbered(1)], MEBIBYTE)
+    first = spool_writer.commit([pack(numbered(1))], MEBIBYTE)
     with pytest.raises(OSError, match="Input/output"):
-        spool_writer.commit([numbered(2)], MEBIBYTE)
-    third = spool_writer.commit([numbered(3)], MEBIBYTE)
+        spool_writer.commit([pack(numbered(2))], MEBIBYTE)
+    third = spool_writer.commit([pack(numbered(3))], MEBIBYTE)
     spool_writer.close()
     assert first is not None
     assert third is not None
@@ -148,7 +148,7 @@ def test_a_segment_whose_first_group_failed_is_gone(tmp_path: Path) -> None:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        writer(tmp_path, sync=sync).commit([numbered(1)], MEBIBYTE)
+        writer(tmp_path, sync=sync).commit([pack(numbered(1))], MEBIBYTE)
     assert segments(tmp_path) == []
 
 
