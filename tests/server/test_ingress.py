@@ -254,9 +254,9 @@ async def test_bodies_that_together_need_too_much_memory_are_refused_until_some_
 
 
 async def test_a_full_spool_asks_the_sender_to_come_back(tmp_path: Path) -> None:
-    async with SegmentSpool(tmp_path, 300) as small, door(small) as client:
+    async with SegmentSpool(tmp_path, 4000) as small, door(small) as client:
         assert (await client.get("/ready"))[0] == 200
-        answers = [await client.post(signed(X_Delivery=str(number))) for number in range(9)]
+        answers = [await client.post(signed(X_Delivery=str(number))) for number in range(40)]
         assert answers[0][0] == 202
         status, answer, headers = answers[-1]
         assert (status, answer, headers["Retry-After"]) == (503, {"error": "busy"}, "10")
