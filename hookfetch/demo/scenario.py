@@ -17,6 +17,7 @@ import aiohttp
 
 from hookfetch.cas.proof import RemoteCache
 from hookfetch.client import Client
+from hookfetch.client.errors import Unavailable
 from hookfetch.client.values import RefUpdate
 from hookfetch.config import ROLES
 from hookfetch.core.errors import HookfetchError
@@ -108,8 +109,7 @@ async def _push(running: Running) -> None:
     assert before is not None
     async with Client(lab.grpc) as client:
         # A listing's cursor misses nothing, so the watcher may still be connecting when the push comes.
-        listing = await client.list(projects=[lab.project])
-        watch = client.watch(projects=[lab.project], cursor=listing.cursor)
+        watch = client.watch(projects=[lab.project], cursor=await _cursor(running, client))
         update = asyncio.ensure_future(anext(watch))
         try:
             running.say("Pushing a commit to alpha and posting the forge's signed delivery.\n")
@@ -131,6 +131,15 @@ async def _push(running: Running) -> None:
     running.observed("received by a gRPC watcher", f"cursor {received.cursor}", at)
     running.observed("every blob found in the cache", f"element key {(received.element_key or '')[:12]}")
     lab.element_with("alpha", before, str(received.changes[0].ref))
+
+
+async def _cursor(running: Running, client: Client) -> str:
+    async with asyncio.timeout(_READY_WITHIN):
+        while True:
+            try:
+                return (await client.list(projects=[running.lab.project])).cursor
+            except Unavailable:  # the gateway is a process of its own, and starts when it starts
+                await asyncio.sleep(0.02)
 
 
 async def _post(running: Running, url: str, before: str, after: str) -> str:

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from hookfetch.client import Client
+from hookfetch.client.errors import Unavailable
 from hookfetch.client.values import RefUpdate
 from hookfetch.config import ROLES
 from hookfetch.demo.deliveries import github_push
@@ -63,8 +64,8 @@ class Service:
             await watch.aclose()
 
     async def ready(self, *repositories: str) -> None:
-        """Wait until a delivery could be stored and the sweep has looked at each repository once:
-        what is pushed from now on is left to deliveries."""
+        """Wait until a delivery could be stored, clients are answered, and the sweep has looked at each
+        repository once: what is pushed from now on is left to deliveries."""
         for name in repositories or ("alpha", "beta", "gamma"):
             await self.serve.line(
                 f"the first look at {name}",
@@ -74,6 +75,17 @@ class Service:
                 WITHIN,
             )
         await self.door()
+        await self.gateway()
+
+    async def gateway(self) -> None:
+        """Wait until clients are answered."""
+        async with asyncio.timeout(WITHIN):
+            while True:
+                try:
+                    await self.client.list(projects=[self.lab.project])
+                    return
+                except Unavailable:
+                    await asyncio.sleep(0.02)
 
     async def door(self) -> None:
         """Wait until a delivery could be stored."""

@@ -154,9 +154,9 @@ async def test_a_project_that_does_not_load_is_shown_unhealthy_and_others_work(
     )
     assert unhealthy["project"] == f"{service.lab.project}-broken"
     assert "project.conf" in str(unhealthy["reason"])
+    await service.ready()
     with pytest.raises(Exception, match=r"project\.conf"):
         await service.client.track(f"{service.lab.project}-broken", "a.bst", timeout=WITHIN)
-    await service.ready()
     commits = await service.push("alpha", "healthy")
     await service.post("alpha", *commits)
     await service.updates(1)
