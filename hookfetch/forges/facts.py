@@ -10,8 +10,10 @@ from typing import Literal, TypedDict
 
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.errors import Rejected
-from hookfetch.core.events import BranchDeleted, BranchPushed, TagDeleted, TagPushed
+from hookfetch.core.events import BranchDeleted, BranchPushed, ReleasePublished, TagDeleted, TagPushed
 from hookfetch.core.repository import RepositoryId, identities
+from hookfetch.forges.payload import Fields, flag, required_section, required_text, text
+from hookfetch.forges.release_tags import version_of
 
 BRANCH_PREFIX = "refs/heads/"
 TAG_PREFIX = "refs/tags/"
@@ -91,6 +93,20 @@ def ref_fact(change: RefChange, fields: FactFields) -> RefFact | None:
         after=change.after,
         target=change.target,
         forced=change.forced,
+    )
+
+
+def release_fact(payload: Fields, fields: FactFields) -> ReleasePublished:
+    """Return the fact of a release in the form that GitHub, Gitea and Forgejo share."""
+    release = required_section(payload, "release")
+    tag = required_text(release, "tag_name")
+    return ReleasePublished(
+        **fields,
+        tag=tag,
+        version=version_of(tag),
+        action=text(payload, "action"),
+        prerelease=flag(release, "prerelease"),
+        draft=flag(release, "draft"),
     )
 
 

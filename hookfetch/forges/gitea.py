@@ -9,13 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.errors import Rejected
-from hookfetch.core.events import Pinged, ReleasePublished, RepositoryMoved, UpstreamFact
+from hookfetch.core.events import Pinged, RepositoryMoved, UpstreamFact
 from hookfetch.core.ports import Forge
 from hookfetch.forges.delivery_headers import event_name, sent_delivery_id
-from hookfetch.forges.facts import Provenance, RefChange, full_ref, is_null, provenance_of, ref_fact
+from hookfetch.forges.facts import (
+    Provenance,
+    RefChange,
+    full_ref,
+    is_null,
+    provenance_of,
+    ref_fact,
+    release_fact,
+)
 from hookfetch.forges.payload import (
     Fields,
-    flag,
     load_object,
     missing,
     object_name,
@@ -26,7 +33,6 @@ from hookfetch.forges.payload import (
     text,
     texts,
 )
-from hookfetch.forges.release_tags import version_of
 from hookfetch.forges.signatures import require_hex_hmac
 
 # `original_url` is where a repository was imported from: another repository.
@@ -119,17 +125,7 @@ def _named_ref(
 
 
 def _release(payload: Fields, delivery: Delivery) -> list[UpstreamFact]:
-    release = required_section(payload, "release")
-    tag = required_text(release, "tag_name")
-    fact = ReleasePublished(
-        **_of_repository(payload, delivery).fields(),
-        tag=tag,
-        version=version_of(tag),
-        action=text(payload, "action"),
-        prerelease=flag(release, "prerelease"),
-        draft=flag(release, "draft"),
-    )
-    return [fact]
+    return [release_fact(payload, _of_repository(payload, delivery).fields())]
 
 
 def _repository(payload: Fields, delivery: Delivery) -> list[UpstreamFact]:

@@ -12,7 +12,15 @@ from hookfetch.core.errors import Rejected
 from hookfetch.core.events import Pinged, ReleasePublished, RepositoryMoved, UpstreamFact
 from hookfetch.core.ports import Forge
 from hookfetch.forges.delivery_headers import event_name, sent_delivery_id
-from hookfetch.forges.facts import Provenance, RefChange, full_ref, is_null, provenance_of, ref_fact
+from hookfetch.forges.facts import (
+    Provenance,
+    RefChange,
+    full_ref,
+    is_null,
+    provenance_of,
+    ref_fact,
+    release_fact,
+)
 from hookfetch.forges.payload import (
     Fields,
     flag,
@@ -26,7 +34,6 @@ from hookfetch.forges.payload import (
     text,
     texts,
 )
-from hookfetch.forges.release_tags import version_of
 from hookfetch.forges.signatures import require_hex_hmac
 
 _URLS = ("html_url", "clone_url", "ssh_url", "git_url", "svn_url")
@@ -121,17 +128,7 @@ def _named_ref(payload: Fields, delivery: Delivery, *, deleted: bool) -> list[Up
 
 
 def _release(payload: Fields, delivery: Delivery) -> list[UpstreamFact]:
-    release = required_section(payload, "release")
-    tag = required_text(release, "tag_name")
-    fact = ReleasePublished(
-        **_of_repository(payload, delivery).fields(),
-        tag=tag,
-        version=version_of(tag),
-        action=text(payload, "action"),
-        prerelease=flag(release, "prerelease"),
-        draft=flag(release, "draft"),
-    )
-    return [fact]
+    return [release_fact(payload, _of_repository(payload, delivery).fields())]
 
 
 def _package(payload: Fields, delivery: Delivery) -> list[UpstreamFact]:
