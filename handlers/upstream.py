@@ -50,8 +50,11 @@ def _refresh(
 
 
 def _is_at(follower: Follower, ref: str, commit: str | None, state: ProjectState) -> bool:
-    """Return whether the source needs no look: it holds the commit, and no tag's name is part of its ref."""
+    """Return whether the source needs no look: it holds the commit, no tag's name is part of its ref, and
+    no job is about to give it another (of A→B and B→A the second may come before the first is done)."""
     if commit is None or (ref.startswith("refs/tags/") and follower.rule.tags):
+        return False
+    if state.busy(follower.element):
         return False
     known = state.proposed(follower.element).get(follower.source.index, follower.source.ref)
     return holds(known, commit)

@@ -24,6 +24,10 @@ class StoredState:
         """Return the announced refs of `element` that differ from the branch's."""
         return refs.proposed(self.db, element)
 
+    def busy(self, element: str) -> bool:
+        """Return whether a job of `element` waits or runs."""
+        return jobs.is_open(self.db, element)
+
     def running(self, job_id: str) -> RunningJob | None:
         """Return a job that is with the workers."""
         return jobs.running(self.db, job_id)

@@ -57,5 +57,8 @@ class ProjectState(Protocol):
     def proposed(self, element: str) -> Mapping[int, Ref]:
         """Return the announced ref of each source of `element` that differs from the branch, by index."""
 
+    def busy(self, element: str) -> bool:
+        """Return whether a job of `element` waits or runs, so that its refs may be about to change."""
+
     def running(self, job_id: str) -> RunningJob | None:
         """Return a job that is with the workers, or None when it is not (any more)."""

@@ -102,6 +102,11 @@ def running(db: sqlite3.Connection, job_id: str) -> RunningJob | None:
     )
 
 
+def is_open(db: sqlite3.Connection, element: str) -> bool:
+    """Return whether a job of `element` waits or is handed out."""
+    return db.execute("SELECT 1 FROM jobs WHERE element = ?", (element,)).fetchone() is not None
+
+
 def causes(db: sqlite3.Connection, job_id: str) -> tuple[str, ...]:
     """Return the deliveries, sweeps and requests behind a job, sorted."""
     rows = db.execute("SELECT DISTINCT cause FROM job_causes WHERE job_id = ? ORDER BY cause", (job_id,))

@@ -191,6 +191,19 @@ async def test_there_and_back_and_there_again_are_three_updates(tmp_path: Path) 
         assert [entry.changes[0].ref for entry in service.entries] == [NEW, OLD, NEW]
 
 
+async def test_a_push_back_before_the_push_is_done_ends_where_the_upstream_is(tmp_path: Path) -> None:
+    engine = FakeEngine(a=NEW)
+    async with Service(tmp_path, engine) as service:
+        engine.gate.clear()
+        await service.push("a", "there", NEW)
+        await until(lambda: len(engine.ran) == 1)
+        engine.upstream["a.bst"] = OLD
+        await service.push("a", "back", OLD)
+        engine.gate.set()
+        await until(lambda: len(service.entries) == 2)
+        assert [entry.changes[0].ref for entry in service.entries] == [NEW, OLD]
+
+
 async def test_pushes_while_a_job_runs_become_one_more_job(tmp_path: Path) -> None:
     engine = FakeEngine(a=NEW)
     async with Service(tmp_path, engine) as service:

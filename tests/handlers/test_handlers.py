@@ -67,9 +67,13 @@ class State:
     )
     refs: dict[str, dict[int, Ref]] = field(default_factory=dict)
     jobs: dict[str, RunningJob] = field(default_factory=dict)
+    open_jobs: frozenset[str] = frozenset()
 
     def proposed(self, element: str) -> Mapping[int, Ref]:
         return self.refs.get(element, {})
+
+    def busy(self, element: str) -> bool:
+        return element in self.open_jobs
 
     def running(self, job_id: str) -> RunningJob | None:
         return self.jobs.get(job_id)
@@ -122,6 +126,10 @@ def test_a_push_of_the_proposed_commit_is_nothing_to_do_and_one_back_is_an_event
     state = State(refs={"glib.bst": {0: NEW}})
     assert elements(decide(pushed(after=NEW), state)) == []
     assert elements(decide(pushed(after=OLD), state)) == ["glib.bst"]
+
+
+def test_a_push_back_while_the_push_is_worked_on_is_an_event() -> None:
+    assert elements(decide(pushed(after=OLD), State(open_jobs=frozenset({"glib.bst"})))) == ["glib.bst"]
 
 
 def test_a_new_tag_on_a_held_commit_counts_where_tags_are_part_of_the_ref() -> None:
