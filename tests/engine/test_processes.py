@@ -36,7 +36,7 @@ def storage_daemons(pids: set[int]) -> set[int]:
 def name(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/comm").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it ended while it was looked at
         return ""
 
 
@@ -51,7 +51,7 @@ def living(pids: set[int]) -> set[int]:
 def _state(pid: int) -> str | None:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it ended while it was looked at
         return None
 
 
