@@ -7,7 +7,7 @@ Secrets stand in files of their own, whose paths the configuration holds, or in 
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -17,7 +17,6 @@ from hookfetch.core.errors import ConfigurationError
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Listen = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}$")]
 ROLES = ("ingress", "coordinator", "worker", "gateway")
-Role = Literal["ingress", "coordinator", "worker", "gateway"]
 
 
 class _Section(BaseModel):

@@ -60,11 +60,6 @@ class RefUpdated:
     causes: tuple[str, ...]
     announced_at: float
 
-    @property
-    def cursor(self) -> str:
-        """Return the opaque cursor after which a watcher resumes."""
-        return f"{self.log_id}:{self.number}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hookfetch.client import Client, Unavailable
-from hookfetch.server.grpc.server import grpc_server
+from hookfetch.server.grpc.server import GrpcServer
 from tests.server.grpc.gateway_lab import PROJECTS, announce, entry, gateway, keys, take, until
 
 
@@ -17,7 +17,7 @@ async def test_a_watch_comes_back_after_the_gateway_and_misses_nothing_in_betwee
         waiting = asyncio.create_task(take(watch, 3, seconds=20))
         await lab.server.stop(0)
         await announce(lab.bus, entry(2), entry(3), entry(2))
-        second = grpc_server(lab.bus, PROJECTS, lab.target)
+        second = GrpcServer(lab.bus, PROJECTS, lab.target)
         await second.start()
         await announce(lab.bus, entry(4))
         assert keys(await waiting) == ["key-2", "key-3", "key-4"]
@@ -30,7 +30,7 @@ async def test_a_watch_begun_from_now_comes_back_to_where_it_began(tmp_path: Pat
         await until(lambda: watch.cursor is not None)
         await lab.server.stop(0)
         await announce(lab.bus, entry(2))
-        second = grpc_server(lab.bus, PROJECTS, lab.target)
+        second = GrpcServer(lab.bus, PROJECTS, lab.target)
         await second.start()
         assert keys(await waiting) == ["key-2"]
         await second.stop(0)

@@ -133,15 +133,3 @@ class GrpcServer:
     async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
         for service in ("", *_SERVICES):
             await self._health.set(service, status)
-
-
-def grpc_server(
-    bus: Bus,
-    projects: Iterable[str],
-    listen: str,
-    *,
-    progress_seconds: float = PROGRESS_SECONDS,
-    answer_seconds: float = ANSWER_SECONDS,
-) -> GrpcServer:
-    """Return a gateway that is not started yet; `bus` is started by the caller, before."""
-    return GrpcServer(bus, projects, listen, progress_seconds=progress_seconds, answer_seconds=answer_seconds)

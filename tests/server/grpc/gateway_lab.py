@@ -13,7 +13,7 @@ from hookfetch.core.events import FetchRequested, TrackRequested
 from hookfetch.core.jobs import Change, RefUpdated, Reply
 from hookfetch.core.ports import Bus, Message
 from hookfetch.core.sources import Ref
-from hookfetch.server.grpc.server import GrpcServer, grpc_server
+from hookfetch.server.grpc.server import GrpcServer
 
 PROJECTS = ("gnome", "sdk")
 
@@ -43,7 +43,7 @@ def entry(
 
 async def announce(bus: Bus, *entries: RefUpdated) -> None:
     for item in entries:
-        await bus.publish_entry(Message(id=item.cursor, body=dump_entry(item)))
+        await bus.publish_entry(Message(id=f"{item.project}/{item.number}", body=dump_entry(item)))
 
 
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -96,7 +96,7 @@ async def gateway(folder: Path, *before: RefUpdated, answer_seconds: float = 30.
     bus = MemoryBus(folder / "dead")
     await bus.start()
     await announce(bus, *before)
-    server = grpc_server(bus, PROJECTS, "127.0.0.1:0", progress_seconds=0.2, answer_seconds=answer_seconds)
+    server = GrpcServer(bus, PROJECTS, "127.0.0.1:0", progress_seconds=0.2, answer_seconds=answer_seconds)
     await server.start()
     try:
         async with Client(f"127.0.0.1:{server.port}") as client:

@@ -14,7 +14,6 @@ from hookfetch.server.grpc.messages import update_message, watch_response
 from hookfetch.v1 import refs_pb2, refs_pb2_grpc
 from tests.server.grpc.gateway_lab import PROJECTS, announce, entry, gateway, keys, take, until
 
-GNOME = entry(1).cursor
 REFS: list[Ref] = [
     None,
     "0123abc",

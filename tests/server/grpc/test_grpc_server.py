@@ -10,7 +10,7 @@ from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.client import Client, Unavailable
 from hookfetch.core.errors import ConfigurationError, Temporary
 from hookfetch.core.ports import Handler, Message, Subscription
-from hookfetch.server.grpc.server import grpc_server
+from hookfetch.server.grpc.server import GrpcServer
 from tests.server.grpc.gateway_lab import announce, entry, gateway, take, until
 
 SERVICES = ("hookfetch.v1.RefService", "hookfetch.v1.SourceService")
@@ -46,7 +46,7 @@ async def test_reflection_lists_the_services(tmp_path: Path) -> None:
 
 async def test_a_port_that_another_gateway_has_is_refused(tmp_path: Path) -> None:
     async with gateway(tmp_path) as lab:
-        second = grpc_server(lab.bus, ["gnome"], lab.target)
+        second = GrpcServer(lab.bus, ["gnome"], lab.target)
         with pytest.raises(ConfigurationError, match=r"grpc\.listen"):
             await second.start()
         await second.stop(0)
@@ -61,7 +61,7 @@ class BusWithoutLog(MemoryBus):
 
 async def test_a_start_that_fails_leaves_no_port_and_no_inbox(tmp_path: Path) -> None:
     bus = BusWithoutLog(tmp_path / "dead")
-    server = grpc_server(bus, ["gnome"], "127.0.0.1:0")
+    server = GrpcServer(bus, ["gnome"], "127.0.0.1:0")
     with pytest.raises(Temporary):
         await server.start()
     with pytest.raises(ConnectionRefusedError):
