@@ -28,7 +28,7 @@ def test_the_wheel_holds_handlers_contract_and_schema(tmp_path: Path) -> None:
     for wanted in (
         "hookfetch/handlers/upstream.py",
         "hookfetch/v1/refs_pb2.py",
-        "hookfetch/store/schema.sql",
+        "hookfetch/store/migrations/0001.sql",
         "hookfetch/py.typed",
     ):
         assert wanted in names

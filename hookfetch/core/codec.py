@@ -1,16 +1,17 @@
-"""Events, jobs, log entries and replies as JSON bytes and back. The one wire form of all of them."""
+"""Events, jobs, the log's records and replies as JSON bytes and back. The one wire form of all of them."""
 
 from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from hookfetch.core.entries import Record
 from hookfetch.core.errors import Permanent
 from hookfetch.core.events import Event
-from hookfetch.core.jobs import Job, RefUpdated, Reply
+from hookfetch.core.jobs import Job, Reply
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 _JOB = TypeAdapter(Job)
-_ENTRY = TypeAdapter(RefUpdated)
+_RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="type")])
 _REPLY = TypeAdapter(Reply)
 
 
@@ -46,14 +47,14 @@ def load_job(data: bytes) -> Job:
     return _load(_JOB, data)
 
 
-def dump_entry(entry: RefUpdated) -> bytes:
-    """Return a log entry as one line of JSON."""
-    return _ENTRY.dump_json(entry)
+def dump_record(record: Record) -> bytes:
+    """Return a record of the log as one line of JSON."""
+    return _RECORD.dump_json(record)
 
 
-def load_entry(data: bytes) -> RefUpdated:
-    """Return the log entry in `data`; Permanent when it is none."""
-    return _load(_ENTRY, data)
+def load_record(data: bytes) -> Record:
+    """Return the record in `data`; Permanent when it is none."""
+    return _load(_RECORD, data)
 
 
 def dump_reply(reply: Reply) -> bytes:

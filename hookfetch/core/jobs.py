@@ -1,4 +1,4 @@
-"""What a worker is asked to do, and the ref updates that come of it."""
+"""What a worker is asked to do, what moved by it, and what a client is told."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -38,27 +38,6 @@ class Change:
     base: Ref
     previous: Ref
     ref: Ref
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefUpdated:
-    """A numbered entry of a project's log: an element's sources moved and are cached.
-
-    `number` starts at 1 and has no gap; `log_id` names the log the number belongs to.
-    `causes` are the delivery, sweep or request ids that led here. `announced_at` is in
-    Unix seconds. `cached` is false only where the project has no source cache.
-    """
-
-    log_id: str
-    number: int
-    project: str
-    element: str
-    changes: tuple[Change, ...]
-    cached: bool
-    element_key: str | None
-    source_keys: tuple[str, ...]
-    causes: tuple[str, ...]
-    announced_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from hookfetch.core.errors import ConfigurationError, Temporary
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_MIGRATIONS = files("hookfetch.store") / "migrations"  # <version>.sql, each applied once, in order
 _BUSY_SECONDS = 2.0  # another process holds the file for a backup, and for no longer
 # WAL needs shared memory between processes of one machine; locks there are often not kept at all.
 _NETWORK_FILE_SYSTEMS = frozenset(
@@ -69,9 +70,9 @@ class Database:
                 f"{self._path}: the store is of version {version}, this hookfetch knows {SCHEMA_VERSION}: "
                 "run the newer one"
             )
-        if version == 0:
-            script = files("hookfetch.store").joinpath("schema.sql").read_text(encoding="utf-8")
-            connection.executescript(f"BEGIN; {script} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        for number in range(version + 1, SCHEMA_VERSION + 1):
+            script = _MIGRATIONS.joinpath(f"{number:04}.sql").read_text(encoding="utf-8")
+            connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
         self._connection = connection
 
     def _transaction(self, function: Callable[[sqlite3.Connection], T]) -> T:

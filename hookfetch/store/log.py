@@ -4,9 +4,9 @@ import sqlite3
 import uuid
 from collections.abc import Sequence
 
-from hookfetch.core.codec import dump_entry
+from hookfetch.core.codec import dump_record
 from hookfetch.core.commands import Announce, Outcome
-from hookfetch.core.jobs import RefUpdated
+from hookfetch.core.entries import RefUpdated
 
 
 def begin(db: sqlite3.Connection) -> tuple[str, int]:
@@ -35,7 +35,7 @@ def append(
         causes=tuple(causes),
         announced_at=now,
     )
-    row = (number, announce.element, dump_entry(entry), now)
+    row = (number, announce.element, dump_record(entry), now)
     db.execute("INSERT INTO log (number, element, entry, announced_at) VALUES (?, ?, ?, ?)", row)
     return entry
 

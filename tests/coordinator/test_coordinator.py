@@ -11,10 +11,11 @@ import pytest
 from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.coordinator.coordinator import Coordinator
 from hookfetch.coordinator.loader import Loader
-from hookfetch.core.codec import dump_event, load_entry, load_reply
+from hookfetch.core.codec import dump_event, load_record, load_reply
+from hookfetch.core.entries import RefUpdated
 from hookfetch.core.errors import ElementError, Permanent, Temporary
 from hookfetch.core.events import BranchPushed, FetchRequested, SourceRef, TrackRequested
-from hookfetch.core.jobs import Job, RefUpdated, Reply
+from hookfetch.core.jobs import Job, Reply
 from hookfetch.core.ports import Finished, Message, OnTracked
 from hookfetch.core.repository import identify, routing_key
 from hookfetch.core.sources import Element, LoadedProject, Source
@@ -117,7 +118,9 @@ class Service:
         await self.bus.close()
 
     async def on_entry(self, message: Message) -> None:
-        self.entries.append(load_entry(message.body))
+        record = load_record(message.body)
+        assert isinstance(record, RefUpdated)
+        self.entries.append(record)
 
     async def _on_reply(self, message: Message) -> None:
         self.replies[message.id] = load_reply(message.body)

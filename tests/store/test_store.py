@@ -30,7 +30,8 @@ def db(tmp_path: Path) -> sqlite3.Connection:
     """A connection in this thread, for what is about rows and not about threads."""
     connection = sqlite3.connect(tmp_path / "rows.sqlite", isolation_level=None)
     connection.execute("PRAGMA foreign_keys=ON")
-    connection.executescript((Path(jobs.__file__).parent / "schema.sql").read_text())
+    for script in sorted((Path(jobs.__file__).parent / "migrations").glob("*.sql")):
+        connection.executescript(script.read_text())
     return connection
 
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from hookfetch.core.jobs import RefUpdated
+from hookfetch.core.entries import RefUpdated
 from hookfetch.server.grpc.cursors import Position, Positions
 
 MAX_ENTRIES = 100_000

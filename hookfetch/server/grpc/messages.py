@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from hookfetch.core.entries import RefUpdated
 from hookfetch.core.events import SourceRef
-from hookfetch.core.jobs import Change, RefUpdated
+from hookfetch.core.jobs import Change
 from hookfetch.core.sources import Ref
 from hookfetch.v1 import refs_pb2, sources_pb2
 

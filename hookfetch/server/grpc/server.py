@@ -9,7 +9,8 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]  # the stubs lack it
 from grpc_reflection.v1alpha import reflection
 
-from hookfetch.core.codec import load_entry
+from hookfetch.core.codec import load_record
+from hookfetch.core.entries import RefUpdated
 from hookfetch.core.errors import ConfigurationError
 from hookfetch.core.ports import Bus, Message, Subscription
 from hookfetch.server.grpc.log_window import LogWindow
@@ -113,9 +114,10 @@ class GrpcServer:
         await self._requests.close()
 
     async def _take(self, message: Message) -> None:
-        entry = load_entry(message.body)
-        if entry.project in self._projects:  # others are not for this gateway's clients
-            self._window.add(entry)
+        record = load_record(message.body)
+        # Other projects are not for this gateway's clients.
+        if isinstance(record, RefUpdated) and record.project in self._projects:
+            self._window.add(record)
 
     async def _open(self) -> None:
         """Answer from the window once the kept log was read."""

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.client import Client, RefUpdate, Watch
-from hookfetch.core.codec import dump_entry, dump_reply, load_event
+from hookfetch.core.codec import dump_record, dump_reply, load_event
+from hookfetch.core.entries import RefUpdated
 from hookfetch.core.events import FetchRequested, TrackRequested
-from hookfetch.core.jobs import Change, RefUpdated, Reply
+from hookfetch.core.jobs import Change, Reply
 from hookfetch.core.ports import Bus, Message
 from hookfetch.core.sources import Ref
 from hookfetch.server.grpc.server import GrpcServer
@@ -43,7 +44,7 @@ def entry(
 
 async def announce(bus: Bus, *entries: RefUpdated) -> None:
     for item in entries:
-        await bus.publish_entry(Message(id=f"{item.project}/{item.number}", body=dump_entry(item)))
+        await bus.publish_entry(Message(id=f"{item.project}/{item.number}", body=dump_record(item)))
 
 
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from hookfetch.core.jobs import RefUpdated
+from hookfetch.core.entries import RefUpdated
 from hookfetch.server.grpc.cursors import load_cursor
 from hookfetch.server.grpc.filters import Filter
 from hookfetch.server.grpc.log_window import Compacted, LogWindow

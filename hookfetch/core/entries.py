@@ -1,0 +1,71 @@
+"""What stands in a project's log: numbered entries for everyone who follows it, and marks that say
+which coordinator may write.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hookfetch.core.jobs import Change
+
+AlarmKind = Literal["branch_rewound", "branch_deleted", "tag_moved", "tag_deleted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What every numbered entry carries.
+
+    `number` starts at 1 and has no gap, whatever the entries are; `log_id` names the log it
+    belongs to, `epoch` the coordinator that published it (0 while it is only stored). `causes`
+    are the delivery, sweep or request ids that led here. `announced_at` is in Unix seconds.
+    """
+
+    log_id: str
+    number: int
+    project: str
+    element: str
+    causes: tuple[str, ...]
+    announced_at: float
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefUpdated(Entry):
+    """An element's sources moved and are cached; `cached` is false only where the project has no
+    source cache."""
+
+    changes: tuple[Change, ...]
+    cached: bool
+    element_key: str | None
+    source_keys: tuple[str, ...]
+    type: Literal["ref_updated"] = "ref_updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmRaised(Entry):
+    """History that `element` follows was rewritten or removed upstream; a person should look.
+
+    `before` and `after` are object names, None where there is none or it is not known. `followed`
+    says whether the element goes along, as the project's policy has it.
+    """
+
+    kind: AlarmKind
+    repository: str
+    ref: str | None
+    before: str | None
+    after: str | None
+    followed: bool
+    type: Literal["alarm_raised"] = "alarm_raised"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochBegan:
+    """A coordinator took the project over. Whatever another epoch published after this mark is void:
+    it comes from a coordinator that does not know yet that it was replaced."""
+
+    project: str
+    epoch: int
+    type: Literal["epoch_began"] = "epoch_began"
+
+
+LogEntry = RefUpdated | AlarmRaised
+Record = LogEntry | EpochBegan
