@@ -1,0 +1,1 @@
+"""Programs that look for inputs which nobody thought of: `make fuzz`."""
