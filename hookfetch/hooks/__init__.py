@@ -1,0 +1,1 @@
+"""Sets our hooks up at the forges, looks after them, and takes them away again."""
