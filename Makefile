@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test lint bench proto clean
+.PHONY: demo test lint bench faults fuzz proto clean
 
 demo: $(INSTALLED)
 	@$(BIN)/hookfetch demo
@@ -24,6 +24,17 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m bench
+
+# A long run: kills and freezes of every process, and what became of every delivery (about 7 minutes).
+faults: $(INSTALLED)
+	@$(BIN)/python -m tests.faults
+
+# Looks for inputs that break the door or a parser, for FUZZ_SECONDS. What it learns stays in build/fuzz.
+FUZZ_SECONDS ?= 60
+fuzz: $(INSTALLED)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[fuzz]'
+	@$(BIN)/python -m fuzz.seeds build/fuzz
+	@cd build && PYTHONPATH=.. ../$(BIN)/python -m fuzz.ingress_core -max_total_time=$(FUZZ_SECONDS) -max_len=65536 fuzz
 
 proto: $(INSTALLED)
 	@$(BIN)/python proto/generate.py

@@ -19,9 +19,12 @@ from gidgethub import sansio
 
 from bench.ingress_deliveries import SECRET
 from hookfetch.bus.memory.bus import MemoryBus
+from hookfetch.core.ports import HookOptions
 from hookfetch.forges import load_forges
 from hookfetch.logs import configure_logs
-from hookfetch.server.ingress import Hook, ingress_app
+from hookfetch.server.door.house import Limits
+from hookfetch.server.http import HttpServer
+from hookfetch.server.ingress import Hook, Ingress
 from hookfetch.server.relay import Relay
 from hookfetch.service import SWITCH_INTERVAL
 from hookfetch.spool import SegmentSpool
@@ -43,30 +46,36 @@ def gidgethub_app() -> web.Application:
 
 
 @asynccontextmanager
-async def receiver(name: str, folder: Path) -> AsyncIterator[web.Application]:
+async def running(name: str, folder: Path) -> AsyncIterator[int]:
+    """Run a receiver; give the port it listens on."""
     if name == "gidgethub":
-        yield gidgethub_app()
+        runner = web.AppRunner(gidgethub_app(), access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
+        yield runner.addresses[0][1]
+        await runner.cleanup()
         return
     configure_logs("json")
     sys.setswitchinterval(SWITCH_INTERVAL)
-    forge = load_forges()["github"]
+    forge = load_forges()["github"](HookOptions())
     hooks = {"github": Hook(name="github", forge=forge, secrets=(SECRET,))}
     async with SegmentSpool(folder / "spool", SPOOL_BYTES) as spool, AsyncExitStack() as stack:
         if name == "hookfetch+relay":
             relay = Relay(spool, {"github": forge}, MemoryBus(folder / "dead"))
             await relay.start()
             stack.push_async_callback(relay.stop)
-        yield ingress_app(hooks, spool, time.time, MAX_BODY)
+        server = HttpServer(
+            Ingress(hooks, spool, time.time, MAX_BODY), "127.0.0.1:0", Limits(max_body=MAX_BODY)
+        )
+        await server.start()
+        stack.push_async_callback(server.stop)
+        yield server.port
 
 
 async def serve(name: str, folder: Path) -> None:
-    async with receiver(name, folder) as app:
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
-        print(runner.addresses[0][1], flush=True)
+    async with running(name, folder) as port:
+        print(port, flush=True)
         await asyncio.to_thread(sys.stdin.read)
-        await runner.cleanup()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import aiohttp
 
-from hookfetch.client import Client
+from hookfetch.client import Client, RefUpdate
 from hookfetch.client.watch import Watch
 from hookfetch.demo.deliveries import github_push
 from hookfetch.demo.lab import HOOK, Lab
@@ -77,7 +77,7 @@ async def _by_service(lab: Lab, session: aiohttp.ClientSession, watch: Watch, nu
 async def _update_with(watch: Watch, commit: str) -> None:
     """Return once `commit` is announced as cached; the sweep may announce the other way's first."""
     async for update in watch:
-        if commit in str(update.changes[0].ref):
+        if isinstance(update, RefUpdate) and commit in str(update.changes[0].ref):
             assert update.cached
             return
 

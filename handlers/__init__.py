@@ -9,7 +9,7 @@ from hookfetch.core import events
 from hookfetch.core.commands import Command
 from hookfetch.core.events import Event
 from hookfetch.core.state import ProjectState
-from hookfetch.handlers import repository, requests, results, upstream
+from hookfetch.handlers import operating, repository, requests, results, upstream
 
 HANDLERS: dict[type[Event], Callable[[Any, ProjectState], list[Command]]] = {
     events.BranchPushed: upstream.on_pushed,
@@ -21,6 +21,8 @@ HANDLERS: dict[type[Event], Callable[[Any, ProjectState], list[Command]]] = {
     events.Pinged: repository.on_pinged,
     events.TrackRequested: requests.on_track_requested,
     events.FetchRequested: requests.on_fetch_requested,
+    events.PauseRequested: operating.on_pause_requested,
+    events.ResumeRequested: operating.on_resume_requested,
     events.JobTracked: results.on_tracked,
     events.JobDone: results.on_done,
     events.JobFailed: results.on_failed,

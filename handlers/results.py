@@ -1,10 +1,28 @@
 """A worker reports: answer who waits, announce what moved, retry or set aside what failed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from hookfetch.core.commands import Announce, Answer, Client, Command, Conclude, FinishJob, RetryJob, SetAside
+from hookfetch.core.commands import (
+    Announce,
+    Answer,
+    Client,
+    Command,
+    Conclude,
+    FinishJob,
+    MoveOn,
+    RaiseAlarm,
+    Recall,
+    Release,
+    RetryJob,
+    SetAside,
+)
 from hookfetch.core.events import JobDone, JobFailed, JobTracked, SourceRef
 from hookfetch.core.jobs import Change, Reply
+from hookfetch.core.matching import Follower
+from hookfetch.core.refs import commit_of, holds
+from hookfetch.core.repository import RepositoryId, identify
+from hookfetch.core.rewrites import Rewrite, diverged, forbids, only_name, told
 from hookfetch.core.state import ProjectState, RunningJob
 
 _STALE = [Conclude(outcome="stale", reason="of an earlier epoch or attempt")]
@@ -27,12 +45,18 @@ def on_tracked(event: JobTracked, state: ProjectState) -> list[Command]:
 
 
 def on_done(event: JobDone, state: ProjectState) -> list[Command]:
-    """Announce the sources that moved, now that the cache holds them, and tell who asked to fetch."""
+    """Announce the sources that moved, now that the cache holds them, and tell who asked to fetch; or
+    hold them back where the policy does not let the element follow rewritten history."""
     job = _current(event, state)
     if job is None:
         return [*_STALE]
     changes = _changes(job.element, event.refs, state)
-    commands: list[Command] = [Conclude(outcome="done")]
+    alarms = _alarms(job, event, changes, state)
+    known = _known(job.element, [alarm.rewrite for alarm in alarms], state)
+    commands: list[Command] = [Conclude(outcome="done"), *alarms]
+    if not job.asked and (why := _held(changes, event, known, state)) is not None:
+        aside = SetAside(job_id=job.id, delay=state.retry.quarantine, reason=f"held: {why}", held=True)
+        return [*commands, aside]
     if changes:
         commands.append(
             Announce(
@@ -44,6 +68,8 @@ def on_done(event: JobDone, state: ProjectState) -> list[Command]:
                 job_id=job.id,
             )
         )
+    commands += _ahead(changes, event.element, state)
+    commands += _past(job, event, changes, known, state)
     commands.append(FinishJob(job_id=job.id))
     return commands + [
         Answer(
@@ -113,6 +139,111 @@ def _changes(element: str, refs: Sequence[SourceRef], state: ProjectState) -> tu
         and found.ref is not None
         and found.ref != (previous := proposed.get(found.index, committed[found.index]))
     )
+
+
+def _alarms(
+    job: RunningJob, event: JobDone, changes: Sequence[Change], state: ProjectState
+) -> list[RaiseAlarm]:
+    """Return what the engine found rewritten and nobody told before."""
+    policy = state.policy.of(job.element)
+    alarms: list[RaiseAlarm] = []
+    for change in changes:
+        if event.descends.get(change.index) is not False:
+            continue
+        repository, follower = _followed(job.element, change.index, state)
+        if repository is None or follower is None:
+            continue
+        found = diverged(
+            follower, repository, state.observed(repository), before=change.previous, after=change.ref
+        )
+        if found is not None and not told(found, state.rewrites(job.element)):
+            held = policy.holds(found.kind) and not job.asked
+            alarms.append(RaiseAlarm(rewrite=replace(found, held=held), job_id=job.id))
+    return alarms
+
+
+def _known(element: str, news: Sequence[Rewrite], state: ProjectState) -> list[Rewrite]:
+    """Return what the element was warned of, with `news` in place of what was known of the same refs."""
+    replaced = {(rewrite.repository, rewrite.ref) for rewrite in news}
+    before = state.rewrites(element)
+    return [*news, *(known for known in before if (known.repository, known.ref) not in replaced)]
+
+
+def _held(
+    changes: Sequence[Change], event: JobDone, known: Sequence[Rewrite], state: ProjectState
+) -> str | None:
+    """Return why the changes are held back, None when they are not."""
+    for change in changes:
+        repository, follower = _followed(event.element, change.index, state)
+        for rewrite in known:
+            mine = follower is not None and follower.rule.matches(rewrite.ref)
+            if (
+                mine
+                and rewrite.repository == repository
+                and forbids(rewrite, change.ref, event.descends.get(change.index))
+            ):
+                return f"{rewrite.kind.replace('_', ' ')}: {rewrite.ref} of {rewrite.repository}"
+    return None
+
+
+def _ahead(changes: Sequence[Change], element: str, state: ProjectState) -> list[Command]:
+    """Return where the announced changes are ahead of what the sweep saw last."""
+    commands: list[Command] = []
+    for change in changes:
+        repository, follower = _followed(element, change.index, state)
+        if repository is None or follower is None:
+            continue
+        seen = state.observed(repository) or {}
+        for ref in follower.rule.selects(seen):
+            if not holds(change.ref, seen[ref].commit):
+                # Of a glob, nobody knows which ref it is that was taken.
+                oid = None if only_name(follower.rule) is None else commit_of(change.ref)
+                commands.append(Recall(repository=repository, ref=ref, oid=oid))
+    return commands
+
+
+def _past(
+    job: RunningJob,
+    event: JobDone,
+    changes: Sequence[Change],
+    known: Sequence[Rewrite],
+    state: ProjectState,
+) -> list[Command]:
+    """Return which rewrites the element is past, and which hold it no more since a person decided."""
+    moved = {change.index for change in changes}
+    waits = state.waits(job.element)  # whose look is later than this one
+    commands: list[Command] = []
+    for rewrite in known:
+        mine = [
+            found
+            for found in event.refs
+            if (place := _followed(job.element, found.index, state))[0] == rewrite.repository
+            and place[1] is not None
+            and place[1].rule.matches(rewrite.ref)
+        ]
+        there = any(
+            holds(found.ref, end)
+            for found in mine
+            for end in (rewrite.after, rewrite.target)
+            if end is not None
+        )
+        left = any(found.index in moved for found in mine) if rewrite.removed else not there
+        if left and not waits:
+            commands.append(MoveOn(rewrite=rewrite))
+        elif rewrite.held and (job.asked or there):
+            commands.append(Release(rewrite=rewrite))
+    return commands
+
+
+def _followed(element: str, index: int, state: ProjectState) -> tuple[RepositoryId | None, Follower | None]:
+    """Return the repository behind a source's own URL, and how the source follows it."""
+    known = state.index.element(element) if state.index is not None else None
+    source = next((s for s in known.sources if s.index == index), None) if known is not None else None
+    repository = identify(source.urls[0]) if source is not None and source.urls else None
+    if repository is None or state.index is None:
+        return None, None
+    mine = (f for f in state.index.followers(repository) if f.element == element)
+    return repository, next((f for f in mine if f.source.index == index), None)
 
 
 def _tracked(client: Client, element: str, refs: tuple[SourceRef, ...], changes: tuple[Change, ...]) -> Reply:

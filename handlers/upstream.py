@@ -2,19 +2,23 @@
 
 from collections.abc import Iterable
 
-from hookfetch.core.commands import Command, Conclude, Refresh
+from hookfetch.core.commands import Command, Conclude, MoveOn, RaiseAlarm, Refresh
+from hookfetch.core.entries import AlarmKind
 from hookfetch.core.events import BranchDeleted, BranchPushed, ReleasePublished, TagDeleted, TagPushed
 from hookfetch.core.matching import Follower
 from hookfetch.core.refs import holds
 from hookfetch.core.repository import RepositoryId
+from hookfetch.core.rewrites import Rewrite, concerns, only_name, rewritten, supersedes, told
 from hookfetch.core.state import ProjectState
 
 _WITHDRAWN = frozenset({"deleted", "unpublished", "delete"})
 
 
 def on_pushed(event: BranchPushed | TagPushed, state: ProjectState) -> list[Command]:
-    """Refresh each element with a source that follows the ref and is not at its commit already."""
-    return _refresh(event.repositories, event.ref, event.target or event.after, state)
+    """Refresh each element with a source that follows the ref and is not at its commit already; warn
+    those whose history was rewritten."""
+    commit = event.target or event.after
+    return [*_warn(event, commit, state), *_refresh(event.repositories, event.ref, commit, state)]
 
 
 def on_released(event: ReleasePublished, state: ProjectState) -> list[Command]:
@@ -25,8 +29,77 @@ def on_released(event: ReleasePublished, state: ProjectState) -> list[Command]:
 
 
 def on_deleted(event: BranchDeleted | TagDeleted, state: ProjectState) -> list[Command]:
-    """Move nothing: a source keeps its ref when the branch or tag behind it goes."""
-    return [Conclude(outcome="nothing to do", reason=f"{event.ref} is gone; refs stay")]
+    """Warn who follows it. A source keeps its ref when the branch or tag behind it goes, unless there
+    may be another to fall back to and the policy lets it."""
+    warnings = _warn(event, None, state)
+    back = dict.fromkeys(
+        follower.element
+        for repository in event.repositories
+        for follower in (state.index.followers(repository) if state.index is not None else ())
+        if follower.rule.matches(event.ref)
+        and only_name(follower.rule) is None
+        and not state.policy.of(follower.element).holds(_kind(event))
+    )
+    if back:
+        return [*warnings, *(Refresh(element=element) for element in back)]
+    return [*warnings, Conclude(outcome="nothing to do", reason=f"{event.ref} is gone; refs stay")]
+
+
+def _kind(event: BranchDeleted | TagDeleted) -> AlarmKind:
+    return "tag_deleted" if isinstance(event, TagDeleted) else "branch_deleted"
+
+
+def _warn(
+    event: BranchPushed | TagPushed | BranchDeleted | TagDeleted, commit: str | None, state: ProjectState
+) -> list[Command]:
+    """Return an alarm for each element whose history the fact says was rewritten, once a cause."""
+    commands: dict[tuple[str, str], Command] = {}
+    for repository in event.repositories:
+        for follower in state.index.followers(repository) if state.index is not None else ():
+            if not follower.rule.matches(event.ref):
+                continue
+            known = state.rewrites(follower.element)
+            alarm = _alarm(event, commit, repository, follower, state)
+            if alarm is not None and not told(alarm, known):
+                commands.setdefault((alarm.element, repository), RaiseAlarm(rewrite=alarm))
+            elif commit is not None:
+                for gone in known:
+                    if (
+                        gone.removed
+                        and gone.repository == repository
+                        and supersedes(follower, event.ref, gone.ref)
+                    ):
+                        commands.setdefault((gone.element, gone.ref), MoveOn(rewrite=gone))
+    return list(commands.values())
+
+
+def _alarm(
+    event: BranchPushed | TagPushed | BranchDeleted | TagDeleted,
+    commit: str | None,
+    repository: RepositoryId,
+    follower: Follower,
+    state: ProjectState,
+) -> Rewrite | None:
+    same = (known for known in state.rewrites(follower.element) if known.ref == event.ref)
+    found = rewritten(event, next((known for known in same if known.repository == repository), None))
+    if found is None:
+        return None
+    kind, before = found
+    current = state.proposed(follower.element).get(follower.source.index, follower.source.ref)
+    seen = (state.observed(repository) or {}).get(event.ref)
+    if not concerns(follower, event.ref, before, seen, current):
+        return None
+    there = commit is not None and holds(current, commit)
+    return Rewrite(
+        element=follower.element,
+        repository=repository,
+        ref=event.ref,
+        kind=kind,
+        before=before,
+        after=None if commit is None else event.after or commit,
+        target=commit,
+        held=not there and state.policy.of(follower.element).holds(kind),
+    )
 
 
 def _refresh(

@@ -7,15 +7,40 @@ Secrets stand in files of their own, whose paths the configuration holds, or in 
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hookfetch.core.errors import ConfigurationError
+from hookfetch.core.globs import Glob
+from hookfetch.core.policy import Reaction
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Listen = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}$")]
+BaseUrl = Annotated[
+    str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"), AfterValidator(lambda url: url.rstrip("/"))
+]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$"), AfterValidator(str.lower)]
+# A path as a forge has it: parts of letters, digits, `_`, `-` and `.`, none of them dots alone.
+_PART = r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*"
+RepositoryPath = Annotated[str, Field(pattern=rf"^{_PART}(/{_PART})+$", max_length=255)]
+GroupPath = Annotated[str, Field(pattern=rf"^{_PART}(/{_PART})*$", max_length=255)]
+ApiUrl = Annotated[
+    str,
+    Field(pattern=r"^(https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?)(/[^\s?#]*)?$"),
+    AfterValidator(lambda url: url.rstrip("/")),
+]
 ROLES = ("ingress", "coordinator", "worker", "gateway")
 
 
@@ -24,11 +49,26 @@ class _Section(BaseModel):
 
 
 class IngressConfig(_Section):
-    """Where forges post to. `max_body` and `spool_max` are bytes (GitHub sends up to 25 MB)."""
+    """Where forges post to. 202 waits for the disk, or for the broker's confirm: `durable`. `max_body`,
+    `max_head` and `spool_max` are bytes (GitHub sends up to 25 MB), time-outs seconds, `connections` and
+    `per_address` how many at once.
+    Relayed deliveries are kept for `keep_days`, at most `keep_bytes` of them."""
 
     listen: Listen = "127.0.0.1:8080"
+    public_url: BaseUrl | None = None
     max_body: Annotated[int, Field(gt=0)] = 25 * 1024 * 1024
+    max_head: Annotated[int, Field(ge=1024, le=1024**2)] = 32 * 1024
+    head_timeout: Annotated[float, Field(gt=0)] = 10.0
+    body_timeout: Annotated[float, Field(gt=0)] = 10.0
+    idle_timeout: Annotated[float, Field(gt=0)] = 75.0
+    connections: Annotated[int, Field(gt=0)] = 800
+    per_address: Annotated[int, Field(gt=0)] = 256
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    allow_from: tuple[IPvAnyNetwork, ...] = ()
     spool_max: Annotated[int, Field(gt=0)] = 1024**3
+    durable: Literal["disk", "broker"] = "disk"
+    keep_days: Annotated[float, Field(gt=0)] = 7.0  # GitHub redelivers for three
+    keep_bytes: Annotated[int, Field(ge=0)] = 1024**3
 
 
 class GrpcConfig(_Section):
@@ -38,17 +78,36 @@ class GrpcConfig(_Section):
 
 
 class BusConfig(_Section):
-    """In-process without a URL. `url_file` keeps a broker's password out of this file."""
+    """In-process without a URL. Files keep a broker's user and password out of this one: `url_file` holds
+    the whole URL, `user_file` and `password_file` complete one. `ca_file`, `cert_file` and `key_file` are
+    PEM, for `amqps`."""
 
     url: str | None = None
     url_file: Path | None = None
+    user_file: Path | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
     confirm_timeout: Annotated[float, Field(gt=0)] = 10.0
 
     def broker_url(self) -> str | None:
-        """Return the AMQP URL, or None for the in-process bus; ConfigurationError when unreadable."""
-        if self.url_file is None:
-            return self.url
-        return read_secret(self.url_file, "bus.url_file")
+        """Return the AMQP URL with user and password, or None for the in-process bus; ConfigurationError
+        when a file is unreadable, or there is no URL to complete."""
+        url = self.url if self.url_file is None else read_secret(self.url_file, "bus.url_file")
+        if self.user_file is None and self.password_file is None:
+            return url
+        if url is None:
+            raise ConfigurationError("bus.user_file, bus.password_file: need bus.url beside them")
+        scheme, slashes, rest = url.partition("://")
+        place = rest.rpartition("@")[2] if "@" in rest.partition("/")[0] else rest
+        known = rest.removesuffix(place).removesuffix("@").partition(":")
+        user, password = known[0], known[2]
+        if self.user_file is not None:
+            user = quote(read_secret(self.user_file, "bus.user_file"), safe="")
+        if self.password_file is not None:
+            password = quote(read_secret(self.password_file, "bus.password_file"), safe="")
+        return f"{scheme}{slashes}{user}:{password}@{place}"
 
 
 class SweepConfig(_Section):
@@ -78,12 +137,55 @@ class RetryConfig(_Section):
     quarantine: Annotated[float, Field(gt=0)] = 86400.0
 
 
+class HookApiConfig(_Section):
+    """Where a hook is to be registered: the forge's API at `url`, and its repositories (`owner/name`) and
+    groups (GitHub: organisations). The token is not sent without TLS, except to this machine."""
+
+    token_file: Path
+    url: ApiUrl | None = None
+    repositories: tuple[RepositoryPath, ...] = ()
+    groups: tuple[GroupPath, ...] = ()
+
+
+class HookCheckConfig(_Section):
+    """How `serve` looks after hooks with an `api`: seconds between two checks and for one answer, and
+    repositories of one hook asked at once."""
+
+    interval: Annotated[float, Field(gt=0)] = 900.0
+    timeout: Annotated[float, Field(gt=0)] = 20.0
+    concurrency: Annotated[int, Field(gt=0, le=64)] = 4
+
+
 class HookConfig(_Section):
-    """A hook is `/hooks/<name>`. Each file holds one secret; a GitLab signing token starts with `whsec_`."""
+    """A hook is `/hooks/<name>`. Each file holds one secret; a GitLab signing token starts with `whsec_`.
+    The rest is as in `HookOptions`; which forge heeds what, docs/forges.md says."""
 
     name: Name
     forge: str
     secret_files: Annotated[tuple[Path, ...], Field(min_length=1)]
+    allow_from: tuple[IPvAnyNetwork, ...] = ()
+    base_url: BaseUrl | None = None
+    sha1: bool = False
+    header: HeaderName | None = None
+    api: HookApiConfig | None = None
+
+
+class PolicyConfig(_Section):
+    """What is asked of the elements that a glob matches: seconds to wait for more events, seconds
+    between two background jobs, and whether rewritten history is followed or held."""
+
+    elements: Annotated[tuple[str, ...], Field(min_length=1)]
+    debounce: Annotated[float, Field(ge=0, le=86400)] = 0.0
+    minimum_interval: Annotated[float, Field(ge=0, le=31 * 86400)] = 0.0
+    rewritten_branch: Reaction = "follow"
+    moved_tag: Reaction = "hold"
+
+    @field_validator("elements")
+    @classmethod
+    def _are_globs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            Glob(text)  # ValueError when a set of characters has no sense
+        return value
 
 
 class ProjectConfig(_Section):
@@ -95,6 +197,7 @@ class ProjectConfig(_Section):
     source_cache: str | None = None
     options: dict[str, str] = {}
     targets: tuple[str, ...] = ("**.bst",)
+    policy: tuple[PolicyConfig, ...] = ()
 
 
 class Config(BaseSettings):
@@ -111,8 +214,14 @@ class Config(BaseSettings):
     sweep: SweepConfig = SweepConfig()
     engine: EngineConfig = EngineConfig()
     retry: RetryConfig = RetryConfig()
+    hook_check: HookCheckConfig = HookCheckConfig()
     hook: tuple[HookConfig, ...] = ()
     project: tuple[ProjectConfig, ...] = ()
+
+    def stores(self) -> dict[str, Path]:
+        """Return where the coordinator of each project keeps its store."""
+        projects = self.state_dir / "projects"
+        return {project.name: projects / project.name / "store.sqlite" for project in self.project}
 
     @classmethod
     def settings_customise_sources(
@@ -167,13 +276,17 @@ def load_config(path: Path) -> Config:
 
 def _absolute(config: Config, base: Path) -> Config:
     hooks = tuple(
-        hook.model_copy(update={"secret_files": tuple(base / file for file in hook.secret_files)})
+        hook.model_copy(
+            update={
+                "secret_files": tuple(base / file for file in hook.secret_files),
+                "api": hook.api and hook.api.model_copy(update={"token_file": base / hook.api.token_file}),
+            }
+        )
         for hook in config.hook
     )
     projects = tuple(item.model_copy(update={"path": base / item.path}) for item in config.project)
-    bus = config.bus
-    if bus.url_file is not None:
-        bus = bus.model_copy(update={"url_file": base / bus.url_file})
+    files = {name: getattr(config.bus, name) for name in BusConfig.model_fields if name.endswith("_file")}
+    bus = config.bus.model_copy(update={name: base / file for name, file in files.items() if file})
     return config.model_copy(
         update={"state_dir": base / config.state_dir, "hook": hooks, "project": projects, "bus": bus}
     )

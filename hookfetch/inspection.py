@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hookfetch.core.delivery import Delivery
-from hookfetch.core.errors import Rejected, RejectionCode
+from hookfetch.core.errors import ConfigurationError, Rejected, RejectionCode
 from hookfetch.core.events import (
     BranchDeleted,
     BranchPushed,
@@ -25,12 +25,17 @@ from hookfetch.core.events import (
     TagPushed,
     UpstreamFact,
 )
-from hookfetch.core.ports import Forge
+from hookfetch.core.ports import Forge, ForgeFactory, HookOptions
+from hookfetch.forges import configured_forge
 
 MAX_BODY = 32 * 1024 * 1024  # bytes; GitHub, whose deliveries are the largest, stops at 25 MB
 
 _END_OF_TIME = 1e15
 _SECONDS = re.compile(r"[0-9]{1,15}")
+# What also comes over a bus or an ssh stream, where nothing is signed, and is saved from there.
+_UNSIGNED = frozenset({"anitya", "gerrit", "pagure"})
+_PROOF = re.compile(r"authorization|signature|token|secret")
+_UNPROVED = "nothing in it proves who sent it: at a hook this is refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +45,17 @@ class _Case:
     forge: Forge
     secrets: tuple[str, ...]
     delivery: Delivery
+    unproved: bool
 
 
-def inspect_deliveries(lines: Iterable[str], forges: Mapping[str, Forge]) -> Iterator[str]:
+def inspect_deliveries(lines: Iterable[str], forges: Mapping[str, ForgeFactory]) -> Iterator[str]:
     """Yield one JSON line for each of `lines`, in order, without its line feed.
 
     In: `id`, `forge`, `secret` (a text or a list of them), `headers`, `body_file` (relative to the
     working directory) or `body_base64`, and optionally `now` in Unix seconds; without it the
-    delivery counts as judged at the time in its own headers. Out: `id`, `outcome` (`event`,
+    delivery counts as judged at the time in its own headers; and the hook's options `base_url`,
+    `sha1` and `header`. What a forge's bus would have brought, with nothing that could prove its
+    sender, is read as if from there, and the answer's `reason` says so. Out: `id`, `outcome` (`event`,
     `ack`: authentic, but nothing follows, or `rejected`), `code` and `reason` of a rejection, and
     `events`.
     """
@@ -55,12 +63,14 @@ def inspect_deliveries(lines: Iterable[str], forges: Mapping[str, Forge]) -> Ite
         request: Mapping[str, object] = {}
         try:
             request = _object(line)
-            facts = _facts(_case(request, forges))
+            case = _case(request, forges)
+            facts = _facts(case)
         except Rejected as error:
             yield _answer(request, "rejected", [], error.code, error.reason)
         else:
             events = [_event(fact) for fact in facts if not isinstance(fact, Pinged)]
-            yield _answer(request, "event" if events else "ack", events)
+            note = _UNPROVED if case.unproved else None
+            yield _answer(request, "event" if events else "ack", events, reason=note)
 
 
 def _answer(
@@ -84,7 +94,8 @@ def _answer(
 
 def _facts(case: _Case) -> list[UpstreamFact]:
     delivery = case.delivery
-    case.forge.verify(delivery.headers, delivery.body, case.secrets, delivery.received_at)
+    if not case.unproved:
+        case.forge.verify(delivery.headers, delivery.body, case.secrets, delivery.received_at)
     return case.forge.parse(delivery)
 
 
@@ -98,11 +109,13 @@ def _object(line: str) -> Mapping[str, object]:
     return request
 
 
-def _case(request: Mapping[str, object], forges: Mapping[str, Forge]) -> _Case:
+def _case(request: Mapping[str, object], forges: Mapping[str, ForgeFactory]) -> _Case:
     name = request.get("forge")
-    forge = forges.get(name) if isinstance(name, str) else None
-    if forge is None:
+    factory = forges.get(name) if isinstance(name, str) else None
+    if factory is None:
         raise Rejected("forge", f"there is no such forge; there are {', '.join(sorted(forges))}")
+    options = _options(request)
+    forge = _forge(factory, options)
     headers = _headers(request.get("headers"))
     delivery = Delivery(
         id=f"inspect/{forge.delivery_id(headers) or request.get('id')}",
@@ -111,7 +124,34 @@ def _case(request: Mapping[str, object], forges: Mapping[str, Forge]) -> _Case:
         body=_body(request),
         received_at=_now(request, headers),
     )
-    return _Case(forge=forge, secrets=_secrets(request.get("secret")), delivery=delivery)
+    return _Case(
+        forge=forge,
+        secrets=_secrets(request.get("secret")),
+        delivery=delivery,
+        unproved=name in _UNSIGNED and options.header is None and not any(map(_PROOF.search, headers)),
+    )
+
+
+def _options(request: Mapping[str, object]) -> HookOptions:
+    base_url, sha1, header = (request.get(key) for key in ("base_url", "sha1", "header"))
+    if not isinstance(base_url, str | None) or not isinstance(header, str | None):
+        raise Rejected("forge", "base_url and header are texts")
+    if not isinstance(sha1, bool | None):
+        raise Rejected("forge", "sha1 is true or false")
+    return HookOptions(
+        base_url=base_url.rstrip("/") if base_url else None,
+        sha1=sha1 or False,
+        header=header.lower() if header else None,
+    )
+
+
+def _forge(factory: ForgeFactory, options: HookOptions) -> Forge:
+    if options == HookOptions():
+        return factory(options)  # a hook may need more: without it facts name no repository
+    try:
+        return configured_forge(factory, options)
+    except ConfigurationError as error:
+        raise Rejected("forge", str(error)) from error
 
 
 def _headers(value: object) -> dict[str, str]:
@@ -141,8 +181,11 @@ def _now(request: Mapping[str, object], headers: Mapping[str, str]) -> float:
 def _sent_at(headers: Mapping[str, str]) -> float:
     """Return the time in a delivery's headers, in Unix seconds; 0 where there is none, which only
     a forge that demands one minds."""
-    sent_at = headers.get("webhook-timestamp", "")
-    return float(sent_at) if _SECONDS.fullmatch(sent_at) else 0.0
+    for name, units in (("webhook-timestamp", 1), ("x-gitee-timestamp", 1000)):
+        sent_at = headers.get(name, "")
+        if _SECONDS.fullmatch(sent_at):
+            return int(sent_at) / units
+    return 0.0
 
 
 def _body(request: Mapping[str, object]) -> bytes:

@@ -75,6 +75,7 @@ class Worker:
                     element_key=finished.element_key,
                     source_keys=finished.source_keys,
                     milliseconds=dict(finished.milliseconds),
+                    descends=dict(finished.descends),
                 ),
             )
 

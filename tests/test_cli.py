@@ -37,7 +37,7 @@ def test_a_broken_configuration_ends_with_2_and_one_line(tmp_path: Path) -> None
         (
             "gitweb",
             "hook.secret",
-            "forge 'gitweb' is unknown; known are forgejo, gitea, github, gitlab",
+            "forge 'gitweb' is unknown; known are anitya, azure_devops, bitbucket,",
         ),
         ("github", "nothing", "hook h: the secret cannot be read"),
     ],

@@ -86,6 +86,9 @@ def test_thousands_of_stored_deliveries_are_answered_in_order() -> None:
     assert [answer["id"] for answer in answers] == list(range(len(requests)))
     for answer, (_, expected) in zip(answers, pairs * 12, strict=True):
         assert answer["outcome"] == ("event" if expected["expect"] == "event" else "ack"), expected["file"]
+        assert answer["reason"] is None or answer["reason"].startswith("nothing in it proves")
+        if expected["changes"] and expected["expect"] == "event":
+            assert len(answer["events"]) == len(expected["changes"])
         for event in answer["events"]:
             assert event["repo_urls"] == expected["repo_urls"]
             for key in ("ref", "ref_type", "before", "after", "target_commit", "release_tag", "sender"):
@@ -225,3 +228,50 @@ def test_any_request_is_answered(request: dict[str, object]) -> None:
     (answer,) = inspect(request)
     assert answer["outcome"] == "rejected"
     assert answer["code"] in ("signature", "timestamp", "body", "forge")
+
+
+def of(prefix: str) -> dict[str, Any]:
+    return next(request for request, _ in stored() if str(request["id"]).startswith(prefix))
+
+
+def test_a_hook_s_options_count_as_they_would_at_the_hook() -> None:
+    push = of("bitbucket_server/repo_refs_changed/drone-push.json")
+    gerrit = of("gerrit/ref_updated/synth-tag")
+    with_header = {"X-Secret": "s"}
+    answers = inspect(
+        push | {"base_url": "https://git.example.org/"},
+        gerrit
+        | {"base_url": "https://review.example.org", "header": "X-Secret", "headers": with_header}
+        | {"secret": "s"},
+        gerrit | {"base_url": "https://review.example.org", "header": "X-Secret"},
+    )
+    assert answers[0]["events"][0]["repositories"] == [
+        "git.example.org/scm/prj/my-repo",
+        "git.example.org/prj/my-repo",
+    ]
+    assert (answers[1]["outcome"], answers[1]["reason"]) == ("event", None)
+    assert answers[1]["events"][0]["repositories"][0] == "review.example.org/group/sub/foo"
+    assert (answers[2]["outcome"], answers[2]["code"]) == ("rejected", "signature")
+
+
+@pytest.mark.parametrize(
+    "prefix", ["gerrit/ref_updated/synth-tag", "anitya/project_version_update/", "pagure/git_r"]
+)
+def test_a_message_of_a_bus_is_read_and_its_answer_says_that_nothing_proves_it(prefix: str) -> None:
+    (answer,) = inspect(of(prefix))
+    assert answer["outcome"] == "event"
+    assert "proves" in answer["reason"]
+    (signed,) = inspect(
+        of(prefix) | {"headers": {"Authorization": "Basic eDp5", "X-Pagure-Signature-256": "0"}}
+    )
+    assert (signed["outcome"], signed["code"]) == ("rejected", "signature")
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"base_url": 7}, {"header": []}, {"sha1": "yes"}, {"base_url": "https://h"}, {"header": "x"}],
+    ids=str,
+)
+def test_an_option_of_another_shape_or_without_use_is_refused(option: dict[str, object]) -> None:
+    (answer,) = inspect(pushed() | option)
+    assert (answer["outcome"], answer["code"]) == ("rejected", "forge")

@@ -59,7 +59,7 @@ def letter_of(message: Message, origin: str, reason: str) -> DeadLetter:
         id=message.id,
         origin=origin,
         reason=reason,
-        attempts=message.attempt,
+        attempts=message.earlier + message.attempt,
         failed_at=time.time(),
         body=message.body,
     )

@@ -15,6 +15,7 @@ from hookfetch.core.ports import DeadLetter
 log = structlog.get_logger(__name__)
 
 LIMIT = 10_000
+_DEAD, _REPLAYED = ".json", ".replay"
 
 
 class DeadLetterFolder:
@@ -34,7 +35,7 @@ class DeadLetterFolder:
         file = self._path / _file_name(letter)
         try:
             self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not file.exists() and sum(1 for _ in self._path.glob("*.json")) >= self._limit:
+            if not file.exists() and sum(1 for _ in self._path.glob(f"*{_DEAD}")) >= self._limit:
                 raise Busy(f"{self._path}: holds {self._limit} dead letters: replay or drop some")
             _write(file, _dump(letter))
         except OSError as error:
@@ -42,23 +43,55 @@ class DeadLetterFolder:
 
     def letters(self) -> list[DeadLetter]:
         """Return the dead letters, oldest first; a file that is none is logged and left."""
-        found = (_read(file) for file in self._path.glob("*.json"))
-        return sorted((letter for letter in found if letter), key=lambda letter: letter.failed_at)
+        return [letter for _, letter in self._sorted(f"*{_DEAD}")]
+
+    def sift(self, letter: DeadLetter) -> bool:
+        """Remove `letter` if it is still there as it was read; return whether it was."""
+        file = self._path / _file_name(letter)
+        if _read(file) != letter:
+            return False
+        file.unlink(missing_ok=True)
+        _sync_folder(self._path)
+        return True
+
+    def replay(self, letter: DeadLetter) -> bool:
+        """Mark `letter` to be taken up by the process that runs its project; return whether it was
+        still there. Durable when it returns: a rename, so that it is never in neither place."""
+        file = self._path / _file_name(letter)
+        try:
+            file.rename(file.with_suffix(_REPLAYED))
+        except FileNotFoundError:
+            return False
+        _sync_folder(self._path)
+        return True
+
+    def replayed(self, origin: str, limit: int) -> list[DeadLetter]:
+        """Return at most `limit` letters of `origin` that are marked to be taken up, the oldest first."""
+        found = self._sorted(f"*-{_digest(origin)[:8]}{_REPLAYED}")
+        return [letter for _, letter in found if letter.origin == origin][:limit]
+
+    def taken_up(self, letter: DeadLetter) -> None:
+        """Forget a marked letter whose message was handled, or has died again."""
+        (self._path / _file_name(letter)).with_suffix(_REPLAYED).unlink(missing_ok=True)
+        _sync_folder(self._path)
 
     def take(self, letter_id: str) -> DeadLetter | None:
         """Remove and return the oldest letter of the message `letter_id`, or None; of two processes
         that ask at once one gets it."""
-        files = self._path.glob(f"{_digest(letter_id)}-*.json")
-        found = [(letter.failed_at, file, letter) for file in files if (letter := _read(file))]
+        found = self._sorted(f"{_digest(letter_id)}-*{_DEAD}")
         if not found:
             return None
-        _, file, letter = min(found, key=lambda item: item[0])
+        file, letter = found[0]
         try:
             file.unlink()
         except FileNotFoundError:
             return None
         _sync_folder(self._path)
         return letter
+
+    def _sorted(self, pattern: str) -> list[tuple[Path, DeadLetter]]:
+        found = [(file, letter) for file in self._path.glob(pattern) if (letter := _read(file))]
+        return sorted(found, key=lambda item: item[1].failed_at)
 
 
 def _file_name(letter: DeadLetter) -> str:

@@ -6,7 +6,7 @@ used; 3 the service could not be reached; 130 interrupted.
 
 import click
 
-from hookfetch.cli import asking, judging, serving
+from hookfetch.cli import asking, dead, hooks, judging, keeping, operating, serving
 from hookfetch.cli.shared import Command
 
 
@@ -23,7 +23,15 @@ def main() -> None:
     """Turn pushes and releases upstream into tracked, fetched, cached and announced BuildStream sources."""
 
 
-for command in (*serving.COMMANDS, *asking.COMMANDS, *judging.COMMANDS):
+for command in (
+    *serving.COMMANDS,
+    *asking.COMMANDS,
+    *judging.COMMANDS,
+    *dead.COMMANDS,
+    *hooks.COMMANDS,
+    *operating.COMMANDS,
+    *keeping.COMMANDS,
+):
     main.add_command(command)
 
 

@@ -27,18 +27,16 @@ def watch(
     from_start: bool,
     count: int | None,
 ) -> None:
-    """Print ref updates as they are announced."""
+    """Print ref updates and alarms as they are announced."""
     from hookfetch.client import Client
-    from hookfetch.client.terminal import update_line
+    from hookfetch.client.terminal import entry_line
 
     async def follow() -> None:
         left = count
         async with Client(server) as client:
             start: Literal["now", "oldest"] = "oldest" if from_start else "now"
-            async for update in client.watch(
-                projects=projects, elements=elements, cursor=cursor, start=start
-            ):
-                click.echo(update_line(update, as_json=as_json))
+            async for entry in client.watch(projects=projects, elements=elements, cursor=cursor, start=start):
+                click.echo(entry_line(entry, as_json=as_json))
                 left = None if left is None else left - 1
                 if left == 0:
                     return

@@ -1,13 +1,12 @@
-"""`hookfetch affected`, `inspect` and `dead`: they look at what is there, and replay what died."""
+"""`hookfetch affected` and `inspect`: they judge what is there, and change nothing."""
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from hookfetch.cli.shared import FAILED, config_option, fail, json_option, progress, run
+from hookfetch.cli.shared import config_option, json_option, progress, run
 from hookfetch.core.errors import ConfigurationError
 
 
@@ -68,7 +67,11 @@ def inspect() -> None:
 
 @inspect.command(name="delivery")
 def inspect_delivery() -> None:
-    """Read deliveries as JSON lines on stdin, write what each means as JSON lines."""
+    """Read deliveries as JSON lines on stdin, write what each means as JSON lines.
+
+    A line has id, forge, secret (one or a list), headers, body_file or body_base64; optionally now (Unix
+    seconds) and the hook's options base_url, sha1 and header (docs/forges.md).
+    """
     from hookfetch.forges import load_forges
     from hookfetch.inspection import inspect_deliveries
 
@@ -76,63 +79,4 @@ def inspect_delivery() -> None:
         click.echo(line)
 
 
-@click.group()
-def dead() -> None:
-    """What could not be handled, with its reason."""
-
-
-@dead.command(name="list")
-@config_option
-@json_option
-def dead_list(config_file: Path, as_json: bool) -> None:
-    """Print the dead letters, oldest first."""
-    from hookfetch import bootstrap
-    from hookfetch.config import load_config
-
-    async def show() -> None:
-        bus = bootstrap.bus_of(load_config(config_file))
-        await bus.start()
-        try:
-            for letter in await bus.dead_letters():
-                fields = {**asdict(letter), "body": f"{len(letter.body)} bytes"}
-                click.echo(
-                    json.dumps(fields) if as_json else f"{letter.id}  {letter.origin}  {letter.reason}"
-                )
-        finally:
-            await bus.close()
-
-    run(show())
-
-
-@dead.command(name="replay")
-@click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option("--all", "every", is_flag=True, help="Every dead letter.")
-@config_option
-def dead_replay(ids: tuple[str, ...], every: bool, config_file: Path) -> None:
-    """Send dead letters where they were going; on the ingress's machine for deliveries."""
-    from hookfetch import bootstrap
-    from hookfetch.config import load_config
-    from hookfetch.dead import replay
-
-    if bool(ids) == every:
-        raise click.UsageError("give ids, or --all")
-
-    async def send() -> None:
-        config = load_config(config_file)
-        bus = bootstrap.bus_of(config)
-        await bus.start()
-        try:
-            letters = [letter for letter in await bus.dead_letters() if every or letter.id in ids]
-            for letter in letters:
-                await replay(bus, config, letter)
-                click.echo(f"{letter.id}  replayed")
-        finally:
-            await bus.close()
-        missing = set(ids) - {letter.id for letter in letters}
-        if missing:
-            fail(f"no such dead letter: {', '.join(sorted(missing))}", FAILED)
-
-    run(send())
-
-
-COMMANDS = (affected, inspect, dead)
+COMMANDS = (affected, inspect)

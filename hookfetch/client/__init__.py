@@ -11,10 +11,11 @@ from hookfetch.client.errors import (
     Unexpected,
     WorkFailed,
 )
-from hookfetch.client.values import Fetched, Listing, RefUpdate, Tracked
+from hookfetch.client.values import Alarm, Fetched, Listing, RefUpdate, Tracked
 from hookfetch.client.watch import Watch
 
 __all__ = [
+    "Alarm",
     "Client",
     "ClientError",
     "Compacted",

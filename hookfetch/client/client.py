@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 import grpc
 
 from hookfetch.client.errors import from_rpc
+from hookfetch.client.operations import Operations
 from hookfetch.client.values import Fetched, Listing, RefUpdate, Tracked, fetched_of, tracked_of, update_of
 from hookfetch.client.watch import Watch
 from hookfetch.v1 import refs_pb2, refs_pb2_grpc, sources_pb2, sources_pb2_grpc
@@ -30,12 +31,13 @@ T = TypeVar("T")
 
 class Client:
     """The gateway at `target` (`host:port`), without TLS. To be made in a running event loop,
-    and closed: `async with Client(target) as client`."""
+    and closed: `async with Client(target) as client`. `operations` are an operator's calls."""
 
     def __init__(self, target: str) -> None:
         self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
         self._refs = refs_pb2_grpc.RefServiceStub(self._channel)
         self._sources = sources_pb2_grpc.SourceServiceStub(self._channel)
+        self.operations = Operations(self._channel)
 
     async def __aenter__(self) -> "Client":
         return self
@@ -58,7 +60,7 @@ class Client:
         start: Literal["now", "oldest"] = "now",
         patience: float = PATIENCE,
     ) -> Watch:
-        """Return the updates after `cursor`, or without one from `start`, as they are announced.
+        """Return the updates and alarms after `cursor`, or without one from `start`, as they are announced.
 
         No project means all, no glob of `elements` (BuildStream's: `**.bst`) every element. It
         reconnects by itself; `patience` is how long it goes without a server, in seconds.

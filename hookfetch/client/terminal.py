@@ -5,18 +5,33 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from hookfetch.client.values import Fetched, RefUpdate, Tracked
+from hookfetch.client.values import Alarm, Fetched, RefUpdate, Tracked
 from hookfetch.core.jobs import Change
 from hookfetch.core.sources import Ref
 
 
-def update_line(update: RefUpdate, *, as_json: bool) -> str:
-    """Return one line for an update."""
+def entry_line(entry: RefUpdate | Alarm, *, as_json: bool) -> str:
+    """Return one line for an update or an alarm; in JSON, `event` says which."""
     if as_json:
-        return json.dumps(asdict(update))
-    time = datetime.fromtimestamp(update.announced_at).astimezone().strftime("%H:%M:%S")
+        return json.dumps({"event": "alarm" if isinstance(entry, Alarm) else "update", **asdict(entry)})
+    return _alarm_line(entry) if isinstance(entry, Alarm) else _update_line(entry)
+
+
+def _alarm_line(alarm: Alarm) -> str:
+    what = f"{alarm.kind.replace('_', ' ')}: {alarm.ref or '?'} of {alarm.repository}"
+    ends = f"{_short(alarm.before or '?')} → {_short(alarm.after or '(none)')}"
+    action = "followed" if alarm.followed else "held until `hookfetch track`"
+    place = f"{_time(alarm.announced_at)}  {alarm.project}  {alarm.element}"
+    return f"{place}  ALARM {what}  {ends}  {action}  ({', '.join(alarm.causes)})"
+
+
+def _time(announced_at: float) -> str:
+    return datetime.fromtimestamp(announced_at).astimezone().strftime("%H:%M:%S")
+
+
+def _update_line(update: RefUpdate) -> str:
     cached = "cached" if update.cached else "not cached"
-    place = f"{time}  {update.project}  {update.element}"
+    place = f"{_time(update.announced_at)}  {update.project}  {update.element}"
     return f"{place}  {_moves(update.changes)}  {cached}  ({', '.join(update.causes)})"
 
 

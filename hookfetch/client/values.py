@@ -3,12 +3,20 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
+from hookfetch.core.entries import AlarmKind
 from hookfetch.core.events import SourceRef
 from hookfetch.core.jobs import Change
 from hookfetch.core.sources import Ref
 from hookfetch.v1 import refs_pb2, sources_pb2
+
+_KINDS: dict[int, AlarmKind] = {
+    refs_pb2.Alarm.KIND_BRANCH_REWOUND: "branch_rewound",
+    refs_pb2.Alarm.KIND_BRANCH_DELETED: "branch_deleted",
+    refs_pb2.Alarm.KIND_TAG_MOVED: "tag_moved",
+    refs_pb2.Alarm.KIND_TAG_DELETED: "tag_deleted",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +34,27 @@ class RefUpdate:
     cached: bool
     element_key: str | None
     source_keys: tuple[str, ...]
+    causes: tuple[str, ...]
+    announced_at: float
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """History that an element follows was rewritten or removed upstream; a person should look.
+
+    `kind` is `unknown` for one that this client is too old for. `followed` says whether the
+    element goes along; if not, `track` on it lets it. `announced_at` and `cursor` are as in an update.
+    """
+
+    project: str
+    element: str
+    kind: AlarmKind | Literal["unknown"]
+    repository: str
+    ref: str | None
+    before: str | None
+    after: str | None
+    followed: bool
     causes: tuple[str, ...]
     announced_at: float
     cursor: str
@@ -66,6 +95,23 @@ def update_of(message: refs_pb2.RefUpdate) -> RefUpdate:
         cached=message.cached,
         element_key=message.element_key if message.HasField("element_key") else None,
         source_keys=tuple(message.source_keys),
+        causes=tuple(message.causes),
+        announced_at=message.announced_at.ToMicroseconds() / 1e6,
+        cursor=message.cursor,
+    )
+
+
+def alarm_of(message: refs_pb2.Alarm) -> Alarm:
+    """Return the alarm in `message`."""
+    return Alarm(
+        project=message.project,
+        element=message.element,
+        kind=_KINDS.get(message.kind, "unknown"),
+        repository=message.repository,
+        ref=message.ref if message.HasField("ref") else None,
+        before=message.before if message.HasField("before") else None,
+        after=message.after if message.HasField("after") else None,
+        followed=message.followed,
         causes=tuple(message.causes),
         announced_at=message.announced_at.ToMicroseconds() / 1e6,
         cursor=message.cursor,

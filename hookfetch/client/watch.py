@@ -9,7 +9,7 @@ from types import TracebackType
 import grpc
 
 from hookfetch.client.errors import Unavailable, from_rpc
-from hookfetch.client.values import RefUpdate, update_of
+from hookfetch.client.values import Alarm, RefUpdate, alarm_of, update_of
 from hookfetch.v1 import refs_pb2, refs_pb2_grpc
 
 FIRST_PAUSE = 0.1  # seconds, doubled up to:
@@ -27,8 +27,8 @@ _AGAIN = frozenset(
 )
 
 
-class Watch(AsyncIterator[RefUpdate]):
-    """Iterate over it for updates; leave it by `aclose`, or use it as a context manager.
+class Watch(AsyncIterator[RefUpdate | Alarm]):
+    """Iterate over it for updates and alarms; leave it by `aclose`, or use it as a context manager.
 
     Iterating raises Unavailable when no server was heard for `patience` seconds, Compacted
     when the place it would come back to is no longer kept, and NotFound or InvalidRequest for
@@ -57,7 +57,7 @@ class Watch(AsyncIterator[RefUpdate]):
         before the first. What it stands before was iterated over."""
         return self._cursor
 
-    async def __anext__(self) -> RefUpdate:
+    async def __anext__(self) -> RefUpdate | Alarm:
         return await anext(self._updates)
 
     async def aclose(self) -> None:
@@ -72,7 +72,7 @@ class Watch(AsyncIterator[RefUpdate]):
     ) -> None:
         await self.aclose()
 
-    async def _run(self) -> AsyncGenerator[RefUpdate, None]:
+    async def _run(self) -> AsyncGenerator[RefUpdate | Alarm, None]:
         loop = asyncio.get_running_loop()
         lost: float | None = loop.time()  # when the server was last given up, by the loop's clock
         pause = FIRST_PAUSE
@@ -104,12 +104,15 @@ class Watch(AsyncIterator[RefUpdate]):
             return refs_pb2.WatchRequest(filter=self._wanted, cursor=self._cursor)
         return refs_pb2.WatchRequest(filter=self._wanted, origin=self._origin)
 
-    def _move(self, response: refs_pb2.WatchResponse) -> RefUpdate | None:
-        """Move the cursor on and return the update in `response`, if it is one."""
+    def _move(self, response: refs_pb2.WatchResponse) -> RefUpdate | Alarm | None:
+        """Move the cursor on and return the update or alarm in `response`, if it is one."""
         match response.WhichOneof("event"):
             case "update":
                 self._cursor = response.update.cursor
                 return update_of(response.update)
+            case "alarm":
+                self._cursor = response.alarm.cursor
+                return alarm_of(response.alarm)
             case "progress":
                 self._cursor = response.progress.cursor
                 return None

@@ -15,15 +15,18 @@ from hookfetch.coordinator.execute import Execution
 from hookfetch.coordinator.housekeeping import keep_house
 from hookfetch.coordinator.loader import Loader
 from hookfetch.coordinator.outbox import Outbox
+from hookfetch.coordinator.recovery import recover
+from hookfetch.coordinator.rest import Rest
 from hookfetch.coordinator.view import StoredState
 from hookfetch.core.codec import dump_reply, load_event
 from hookfetch.core.commands import Answer
-from hookfetch.core.errors import Temporary
-from hookfetch.core.events import Event, Fact, UpstreamFact
+from hookfetch.core.errors import Replaced, Temporary
+from hookfetch.core.events import Event, Fact, PauseRequested, ResumeRequested, UpstreamFact
+from hookfetch.core.policy import Policy
 from hookfetch.core.ports import Bus, Message, Subscription
 from hookfetch.core.state import RetryPolicy
 from hookfetch.handlers import decide
-from hookfetch.store import jobs, log
+from hookfetch.store import log, takeover
 from hookfetch.store.database import Database
 from hookfetch.upstreams.sweep import Accept, Sweep
 
@@ -44,6 +47,7 @@ class Coordinator:
         loader: Loader,
         open_sweep: Callable[[Accept], AbstractAsyncContextManager[Sweep]],
         retry: RetryPolicy,
+        policy: Policy,
         lease: float,
         clock: Callable[[], float],
     ) -> None:
@@ -53,23 +57,32 @@ class Coordinator:
         self._bus = bus
         self._loader = loader
         self._retry = retry
+        self._policy = policy
         self._clock = clock
         self._outbox = Outbox(project=project, database=database, bus=bus, loader=loader, clock=clock)
         self._lease = lease
         self._open_sweep = open_sweep
+        self._rest = Rest()
         self._log_id = ""
         self._epoch = 0
         self._subscription: Subscription | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def epoch(self) -> int:
+        """Return the epoch that this coordinator began last, 0 while it only stands by."""
+        return self._epoch
+
     async def start(self) -> None:
         """Open the store and consume; ConfigurationError when the store cannot be used."""
         await self._database.open()
         if not self._bus.outlives_process:
-            await self._database.run(log.unpublish_all)
+            await self._database.run(_republish_all)
             await self._outbox.publish_entries()
             await self._loader.restore_bindings()
-        self._subscription = await self._bus.coordinate(self._project, self._on_message, self._activate)
+        self._subscription = await self._bus.coordinate(
+            self._project, self._on_message, self._activate, self._stand_by
+        )
 
     async def stop(self) -> None:
         """Leave: what is being handled is finished, what is stored waits for the next start."""
@@ -91,29 +104,42 @@ class Coordinator:
 
     async def _activate(self) -> None:
         """Start an epoch, the first or after the connection to the broker was lost: results of earlier
-        ones are stale, so their jobs run again."""
-        await self._end_tasks()
-        self._log_id, self._epoch = await self._database.run(partial(_begin, now=self._clock()))
-        self._outbox.epoch = self._epoch
-        _log.info("coordinating", project=self._project, epoch=self._epoch)
+        ones are stale, so their jobs run again. A standby has loaded nothing before this."""
+        await self._stand_by()
+        self._log_id, epoch = await recover(self._project, self._database, self._bus, self._clock)
+        self._outbox.epoch = epoch
+        await self._rest.read(self._database)
         await self._loader.attempt()
+        self._epoch = epoch
+        _log.info("coordinating", project=self._project, epoch=epoch)
         keep = partial(keep_house, self._database, self._lease, self._clock, self._outbox.wake)
         self._tasks = [
             asyncio.create_task(_for_ever(work)) for work in (self._load_then_sweep, self._outbox.run, keep)
         ]
 
+    async def _stand_by(self) -> None:
+        """Work no more: the bus says that another coordinator is, or may be, the active one."""
+        if self._epoch:
+            _log.info("standing by", project=self._project, epoch=self._epoch)
+        self._epoch = 0
+        await self._end_tasks()
+
     async def _load_then_sweep(self) -> None:
         await self._loader.load()
         self._outbox.wake()
-        async with self._open_sweep(self.accept) as sweep:
-            sweep.refresh()
-            await asyncio.Event().wait()  # until this task is cancelled
+        while True:  # until this task is cancelled
+            await self._rest.until(False)
+            async with self._open_sweep(self.accept) as sweep:
+                sweep.refresh()
+                await self._rest.until(True)
 
     async def _on_message(self, message: Message) -> None:
         await self._handle(load_event(message.body))
 
     async def _handle(self, event: Event) -> None:
         answers = await self._database.run(partial(self._decide_and_store, event=event))
+        if isinstance(event, PauseRequested | ResumeRequested):
+            await self._rest.read(self._database)
         self._outbox.wake()
         for answer in answers:
             await self._send(answer)
@@ -130,10 +156,17 @@ class Coordinator:
             unhealthy=self._loader.unhealthy,
             epoch=self._epoch,
             retry=self._retry,
+            policy=self._policy,
         )
         commands = decide(event, state)
         execution = Execution(
-            db=db, project=self._project, log_id=self._log_id, event_id=event.id, cause=cause, now=now
+            db=db,
+            project=self._project,
+            log_id=self._log_id,
+            event_id=event.id,
+            cause=cause,
+            now=now,
+            policy=self._policy,
         )
         execution.run(commands)
         _log.info(
@@ -154,18 +187,22 @@ class Coordinator:
 
 
 async def _for_ever(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run `work`, which never ends by itself; a bug in it is logged, and it begins anew."""
+    """Run `work`, which ends by itself only when another coordinator has taken over; a bug in it is
+    logged, and it begins anew."""
     while True:
         try:
             await work()
+        except Replaced as error:
+            _log.warning("work ended", work=str(work), reason=str(error))
+            return
         except Exception:  # noqa: BLE001 (logged; the coordinator would stand still without it)
             _log.exception("began anew", work=str(work))
         await asyncio.sleep(_PAUSE)
 
 
-def _begin(db: sqlite3.Connection, *, now: float) -> tuple[str, int]:
-    jobs.take_back(db, float("inf"), now, "the coordinator started again")
-    return log.begin(db)
+def _republish_all(db: sqlite3.Connection) -> None:
+    takeover.begin_new_log_if_restored(db)
+    log.unpublish_all(db)
 
 
 def _subject(command: object) -> str:

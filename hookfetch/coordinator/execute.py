@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hookfetch.core.commands import (
     Announce,
@@ -10,11 +10,19 @@ from hookfetch.core.commands import (
     Command,
     Conclude,
     FinishJob,
+    MoveOn,
+    Pause,
+    RaiseAlarm,
+    Recall,
     Refresh,
+    Release,
+    Resume,
     RetryJob,
     SetAside,
 )
-from hookfetch.store import jobs, log, refs
+from hookfetch.core.policy import Policy
+from hookfetch.core.questions import Paused
+from hookfetch.store import jobs, log, observed, pause, refs, rewrites, story
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,8 +35,10 @@ class Execution:
     event_id: str
     cause: str
     now: float
+    policy: Policy
     answers: list[Answer] = field(default_factory=list)
     joined: list[bool] = field(default_factory=list)
+    announced: dict[str, int] = field(default_factory=dict)
 
     def run(self, commands: Sequence[Command]) -> None:
         """Store each command in order; an event all of whose work joined waiting jobs is coalesced."""
@@ -40,21 +50,51 @@ class Execution:
     def _one(self, command: Command) -> None:
         match command:
             case Refresh():
-                self.joined.append(jobs.add(self.db, command, self.event_id, self.cause, self.now))
+                policy = self.policy.of(command.element)
+                self.joined.append(jobs.add(self.db, command, self.event_id, self.cause, self.now, policy))
             case Announce():
                 behind = jobs.causes(self.db, command.job_id)
                 entry = log.append(self.db, self.log_id, self.project, command, behind, self.now)
                 refs.propose(self.db, command.element, command.changes, entry.number)
+                self.announced[command.job_id] = entry.number
+            case Recall(repository=repository, ref=ref, oid=oid):
+                observed.recall(self.db, repository, ref, oid)
             case FinishJob(job_id=job_id, outcome=outcome, reason=reason):
                 log.conclude_causes(self.db, job_id, outcome, reason)
+                story.remember_end(self.db, job_id, outcome, reason, self.now, self.announced.get(job_id))
                 jobs.finish(self.db, job_id)
             case RetryJob(job_id=job_id, delay=delay, reason=reason):
                 jobs.put_back(self.db, job_id, self.now + delay, reason, failed=True)
-            case SetAside(job_id=job_id, delay=delay, reason=reason):
+            case SetAside(job_id=job_id, delay=delay, reason=reason, held=held):
                 log.conclude_causes(self.db, job_id, "set aside", reason)
-                jobs.put_back(self.db, job_id, self.now + delay, reason, failed=True, set_aside_at=self.now)
+                jobs.put_back(
+                    self.db,
+                    job_id,
+                    self.now + delay,
+                    reason,
+                    failed=not held,
+                    set_aside_at=self.now,
+                    held=held,
+                )
+            case _:
+                self._beside_jobs(command)
+
+    def _beside_jobs(self, command: Command) -> None:
+        match command:
+            case RaiseAlarm(rewrite=rewrite, job_id=found_by):
+                told_by = (self.cause,) if found_by is None else jobs.causes(self.db, found_by)
+                log.append_alarm(self.db, self.log_id, self.project, rewrite, told_by, self.now)
+                rewrites.remember(self.db, rewrite)
+            case Release(rewrite=rewrite):
+                rewrites.remember(self.db, replace(rewrite, held=False))
+            case MoveOn(rewrite=rewrite):
+                rewrites.forget(self.db, rewrite)
             case Answer(reply=reply):
                 jobs.forget_client(self.db, reply.request_id)
                 self.answers.append(command)
             case Conclude(outcome=outcome, reason=reason):
                 log.conclude(self.db, self.event_id, outcome, reason)
+            case Pause(reason=reason, by=by):
+                pause.pause(self.db, Paused(since=self.now, reason=reason, by=by))
+            case Resume():
+                pause.resume(self.db)

@@ -6,14 +6,15 @@ from functools import partial
 
 import structlog
 
-from hookfetch.core.errors import Temporary
-from hookfetch.store import jobs, log
+from hookfetch.core.errors import Replaced, Temporary
+from hookfetch.store import jobs, log, story
 from hookfetch.store.database import Database
 
 _log = structlog.get_logger(__name__)
 
 _INTERVAL = 60.0
 KEPT_ENTRIES = 100_000
+KEPT_JOBS = 100_000
 KEPT_EVENTS_SECONDS = 30 * 86400.0  # ten times as long as any forge redelivers
 
 
@@ -34,6 +35,9 @@ async def keep_house(
             await database.run(
                 partial(log.compact, keep=KEPT_ENTRIES, events_before=now - KEPT_EVENTS_SECONDS)
             )
+            await database.run(partial(story.compact, keep=KEPT_JOBS, ended_before=now - KEPT_EVENTS_SECONDS))
+        except Replaced:
+            raise
         except Temporary as error:
             _log.warning("housekeeping waits", reason=str(error))
             continue

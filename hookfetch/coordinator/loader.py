@@ -4,17 +4,17 @@ the repositories that its elements follow. Never touches the project's files.
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
 
-from hookfetch.core.errors import HookfetchError
+from hookfetch.core.errors import HookfetchError, Replaced
 from hookfetch.core.matching import Index
 from hookfetch.core.ports import Bus, Engine
 from hookfetch.core.repository import routing_key
 from hookfetch.core.sources import Element
-from hookfetch.store import bindings, refs
+from hookfetch.store import bindings, refs, takeover
 from hookfetch.store.database import Database
 
 _log = structlog.get_logger(__name__)
@@ -25,11 +25,14 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 300.0
 class Loader:
     """`index` is the last good load's; until there is one, `unhealthy` says why in one line."""
 
-    def __init__(self, *, project: str, engine: Engine, bus: Bus, database: Database) -> None:
+    def __init__(
+        self, *, project: str, engine: Engine, bus: Bus, database: Database, clock: Callable[[], float]
+    ) -> None:
         self._project = project
         self._engine = engine
         self._bus = bus
         self._database = database
+        self._clock = clock
         self.index: Index | None = None
         self.unhealthy: str | None = "the project is still being loaded"
 
@@ -45,14 +48,17 @@ class Loader:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def attempt(self) -> bool:
-        """Load once; return whether the project is healthy."""
+        """Load once; return whether the project is healthy. Replaced when another coordinator has taken
+        over meanwhile."""
         try:
             loaded = await self._engine.load(self._project)
             index = Index.of(loaded.elements)
             keys = frozenset(map(routing_key, index.identities()))
             # Bound before anything is swept: a push in between is queued, or the sweep finds it.
             await self._bus.bind(self._project, keys)
-            await self._database.run(partial(_store, elements=loaded.elements, keys=keys))
+            await self._database.run(partial(_store, elements=loaded.elements, keys=keys, now=self._clock()))
+        except Replaced:
+            raise
         except HookfetchError as error:
             self.unhealthy = str(error)
             _log.error("project unhealthy", project=self._project, reason=self.unhealthy)
@@ -67,6 +73,7 @@ class Loader:
         return True
 
 
-def _store(db: sqlite3.Connection, elements: Sequence[Element], keys: frozenset[str]) -> None:
+def _store(db: sqlite3.Connection, elements: Sequence[Element], keys: frozenset[str], now: float) -> None:
     refs.settle(db, elements)
+    takeover.look_again(db, now)
     bindings.store(db, keys)

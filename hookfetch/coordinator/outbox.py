@@ -5,18 +5,19 @@ leaves unpublished is published by the next start; ids make repeats harmless.
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import structlog
 
 from hookfetch.coordinator.loader import Loader
-from hookfetch.core.codec import dump_job
-from hookfetch.core.errors import Temporary
+from hookfetch.core.codec import dump_job, dump_record, load_record
+from hookfetch.core.errors import Replaced, Temporary
 from hookfetch.core.events import SourceRef
 from hookfetch.core.jobs import Job
 from hookfetch.core.ports import Bus, Message
 from hookfetch.core.sources import Element
-from hookfetch.store import jobs, log, refs
+from hookfetch.store import jobs, log, pause, refs, story
 from hookfetch.store.database import Database
 
 _log = structlog.get_logger(__name__)
@@ -53,13 +54,16 @@ class Outbox:
         self._woken.set()
 
     async def run(self) -> None:
-        """Publish for ever; while the bus is not there, try again with growing pauses."""
+        """Publish for ever; while the bus is not there, try again with growing pauses. Replaced when
+        another coordinator has taken over."""
         pause = _FIRST_PAUSE
         while True:
             self._woken.clear()
             try:
                 await self.publish_entries()
                 await self._publish_jobs()
+            except Replaced:
+                raise
             except Temporary as error:
                 _log.warning("outbox waits", project=self._project, seconds=pause, reason=str(error))
                 await asyncio.sleep(pause)
@@ -72,7 +76,10 @@ class Outbox:
         """Publish every entry that the bus does not have; Temporary when it takes none now."""
         while entries := await self._database.run(partial(log.unpublished, most=_ENTRIES_AT_ONCE)):
             for number, entry in entries:
-                await self._bus.publish_entry(Message(id=f"{self._project}/{number}", body=entry))
+                stamped = replace(load_record(entry), epoch=self.epoch)
+                await self._bus.publish_entry(
+                    Message(id=f"{self._project}/{number}", body=dump_record(stamped))
+                )
             await self._database.run(partial(log.published, last=entries[-1][0]))
 
     async def _publish_jobs(self) -> None:
@@ -93,10 +100,12 @@ class Outbox:
     def _hand_out(self, db: sqlite3.Connection) -> list[Job]:
         assert self._loader.index is not None
         found = []
-        for due in jobs.hand_out(db, self._clock(), MOST_OUTSTANDING):
+        now, paused = self._clock(), pause.paused(db) is not None
+        for due in jobs.hand_out(db, now, MOST_OUTSTANDING, paused=paused):
             element = self._loader.index.element(due.element)
             if element is None:
                 log.conclude_causes(db, due.id, "nothing to do", "the element left the project")
+                story.remember_end(db, due.id, "nothing to do", "the element left the project", now, None)
                 jobs.finish(db, due.id)
                 continue
             found.append(
@@ -114,7 +123,7 @@ class Outbox:
         return found
 
     async def _idle(self) -> None:
-        due = await self._database.run(jobs.next_due)
+        due = await self._database.run(_next_due)
         seconds = _LONGEST_IDLE if due is None else min(max(due - self._clock(), 0.0), _LONGEST_IDLE)
         if due is not None and seconds == 0.0:
             seconds = _FIRST_PAUSE  # due, but as much as may be is outstanding
@@ -123,6 +132,10 @@ class Outbox:
                 await self._woken.wait()
         except TimeoutError:
             return
+
+
+def _next_due(db: sqlite3.Connection) -> float | None:
+    return jobs.next_due(db, paused=pause.paused(db) is not None)
 
 
 def _current_refs(db: sqlite3.Connection, element: Element) -> tuple[SourceRef, ...]:

@@ -1,13 +1,17 @@
 """The handlers' view of a project, read from the store inside an event's transaction."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hookfetch.core.matching import Index
+from hookfetch.core.observation import RemoteRef
+from hookfetch.core.policy import Policy
+from hookfetch.core.repository import RepositoryId
+from hookfetch.core.rewrites import Rewrite
 from hookfetch.core.sources import Ref
 from hookfetch.core.state import RetryPolicy, RunningJob
-from hookfetch.store import jobs, refs
+from hookfetch.store import jobs, observed, refs, rewrites
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +23,15 @@ class StoredState:
     unhealthy: str | None
     epoch: int
     retry: RetryPolicy
+    policy: Policy
+
+    def rewrites(self, element: str) -> Sequence[Rewrite]:
+        """Return the rewrites that `element` did not move on from."""
+        return rewrites.of(self.db, element)
+
+    def observed(self, repository: RepositoryId) -> Mapping[str, RemoteRef] | None:
+        """Return what the sweep saw last."""
+        return observed.observed(self.db, repository)
 
     def proposed(self, element: str) -> Mapping[int, Ref]:
         """Return the announced refs of `element` that differ from the branch's."""
@@ -27,6 +40,10 @@ class StoredState:
     def busy(self, element: str) -> bool:
         """Return whether a job of `element` waits or runs."""
         return jobs.is_open(self.db, element)
+
+    def waits(self, element: str) -> bool:
+        """Return whether a job of `element` waits."""
+        return jobs.waits(self.db, element)
 
     def running(self, job_id: str) -> RunningJob | None:
         """Return a job that is with the workers."""

@@ -8,11 +8,14 @@ from hookfetch.core.entries import Record
 from hookfetch.core.errors import Permanent
 from hookfetch.core.events import Event
 from hookfetch.core.jobs import Job, Reply
+from hookfetch.core.questions import AnyAnswer, AnyQuestion
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 _JOB = TypeAdapter(Job)
 _RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="type")])
 _REPLY = TypeAdapter(Reply)
+_QUESTION: TypeAdapter[AnyQuestion] = TypeAdapter(Annotated[AnyQuestion, Field(discriminator="type")])
+_ANSWER: TypeAdapter[AnyAnswer] = TypeAdapter(Annotated[AnyAnswer, Field(discriminator="type")])
 
 
 T = TypeVar("T")
@@ -65,3 +68,23 @@ def dump_reply(reply: Reply) -> bytes:
 def load_reply(data: bytes) -> Reply:
     """Return the reply in `data`; Permanent when it is none."""
     return _load(_REPLY, data)
+
+
+def dump_question(question: AnyQuestion) -> bytes:
+    """Return a question as one line of JSON."""
+    return _QUESTION.dump_json(question)
+
+
+def load_question(data: bytes) -> AnyQuestion:
+    """Return the question in `data`; Permanent when it is none."""
+    return _load(_QUESTION, data)
+
+
+def dump_answer(answer: AnyAnswer) -> bytes:
+    """Return an answer as one line of JSON."""
+    return _ANSWER.dump_json(answer)
+
+
+def load_answer(data: bytes) -> AnyAnswer:
+    """Return the answer in `data`; Permanent when it is none."""
+    return _load(_ANSWER, data)

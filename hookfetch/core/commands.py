@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hookfetch.core.jobs import Change, Priority, Reply
+from hookfetch.core.repository import RepositoryId
+from hookfetch.core.rewrites import Rewrite
 
 Outcome = Literal["done", "nothing to do", "coalesced", "set aside", "stale"]
 
@@ -41,6 +43,39 @@ class Announce:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RaiseAlarm:
+    """Append to the log that history was rewritten, and remember it; `job_id` names the job that
+    found it, None where the event itself says so."""
+
+    rewrite: Rewrite
+    job_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """The rewrite holds its element no more; it is remembered until the element has moved on."""
+
+    rewrite: Rewrite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveOn:
+    """The element is past a rewrite: it holds nothing any more, and another one is news."""
+
+    rewrite: Rewrite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recall:
+    """An element went ahead of the sweep's last look: let the next one compare `ref` with `oid`, or
+    tell it anew where that is None. Else an upstream that is back by then would look unmoved."""
+
+    repository: RepositoryId
+    ref: str
+    oid: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FinishJob:
     """The job is over; the events that caused it end with `outcome`."""
 
@@ -61,11 +96,13 @@ class RetryJob:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetAside:
     """The job's element is quarantined for `delay` seconds; its events end as set aside,
-    and the job itself waits until then."""
+    and the job itself waits until then. A `held` one has not failed: any new event of its
+    element has it look again."""
 
     job_id: str
     delay: float
     reason: str
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,4 +121,31 @@ class Conclude:
     reason: str | None = None
 
 
-Command = Refresh | Announce | FinishJob | RetryJob | SetAside | Answer | Conclude
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """The project's background work rests until `Resume`; `by` is the address that asked."""
+
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """The project's background work goes on."""
+
+
+Command = (
+    Refresh
+    | Announce
+    | RaiseAlarm
+    | Release
+    | MoveOn
+    | Recall
+    | FinishJob
+    | RetryJob
+    | SetAside
+    | Answer
+    | Conclude
+    | Pause
+    | Resume
+)

@@ -10,7 +10,7 @@ class Delivery:
 
     `headers` have lower-case names. `id` is `<hook>/<the forge's delivery id>`, or
     `<hook>/<random>` where the forge sends none: equal ids mean a redelivery.
-    `received_at` is in Unix seconds.
+    `received_at` is in Unix seconds. `attempts` counts how often it died before its replay.
     """
 
     id: str
@@ -18,3 +18,4 @@ class Delivery:
     headers: Mapping[str, str]
     body: bytes
     received_at: float
+    attempts: int = 0

@@ -13,6 +13,10 @@ class Temporary(HookfetchError):
     """Worth trying again later: a remote, a cache or a child process was not there."""
 
 
+class Replaced(Temporary):
+    """Another coordinator has taken the project over: whoever meets this ends its work on it."""
+
+
 class Permanent(HookfetchError):
     """Will fail the same way again: the message goes to the dead letters with this reason."""
 

@@ -4,7 +4,7 @@ An event's `id` is where it came from, not what it says: `<delivery id>#<ordinal
 forge's facts, so that A→B, B→A, A→B are three events and a redelivery is none.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from hookfetch.core.repository import RepositoryId
@@ -131,7 +131,9 @@ class JobTracked:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDone:
     """A worker finished an element. `cached` is true only if the remote source cache was
-    asked and holds the whole tree of `refs`; false where the project has no cache."""
+    asked and holds the whole tree of `refs`; false where the project has no cache. `descends`
+    says by a git source's index whether its new commit descends from the one that the job began
+    with; a source is absent where that is not known."""
 
     id: str
     job_id: str
@@ -143,6 +145,7 @@ class JobDone:
     element_key: str | None
     source_keys: tuple[str, ...]
     milliseconds: dict[str, float]
+    descends: dict[int, bool] = field(default_factory=dict)
     type: Literal["job_done"] = "job_done"
 
 
@@ -179,7 +182,37 @@ class FetchRequested:
     type: Literal["fetch_requested"] = "fetch_requested"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseRequested:
+    """An operator at the address `by` asked that the project rest."""
+
+    id: str
+    reason: str
+    by: str
+    reply_to: str | None = None
+    type: Literal["pause_requested"] = "pause_requested"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeRequested:
+    """An operator at the address `by` asked that the project go on."""
+
+    id: str
+    by: str
+    reply_to: str | None = None
+    type: Literal["resume_requested"] = "resume_requested"
+
+
 UpstreamFact = (
     BranchPushed | TagPushed | BranchDeleted | TagDeleted | ReleasePublished | RepositoryMoved | Pinged
 )
-Event = UpstreamFact | JobTracked | JobDone | JobFailed | TrackRequested | FetchRequested
+Event = (
+    UpstreamFact
+    | JobTracked
+    | JobDone
+    | JobFailed
+    | TrackRequested
+    | FetchRequested
+    | PauseRequested
+    | ResumeRequested
+)

@@ -42,10 +42,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """The answer to a client's request: tracked refs, a finished fetch, or why not."""
+    """The answer to a client's request: tracked refs, a finished fetch, or why not. `element` is empty
+    where the whole project was meant."""
 
     request_id: str
-    outcome: Literal["tracked", "fetched", "failed", "unknown_element"]
+    outcome: Literal["tracked", "fetched", "failed", "unknown_element", "paused", "resumed"]
     element: str
     refs: tuple[SourceRef, ...] = ()
     changes: tuple[Change, ...] = ()

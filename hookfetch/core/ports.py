@@ -1,8 +1,8 @@
 """The outside world as small Protocols. Adapters implement them; `bootstrap.py` chooses."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.events import SourceRef, UpstreamFact
@@ -12,11 +12,13 @@ from hookfetch.core.sources import LoadedProject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """Bytes on the bus. `id` makes repeats harmless; `attempt` counts from 1."""
+    """Bytes on the bus. `id` makes repeats harmless; `attempt` counts from 1, and `earlier` how often
+    it had been tried before it died and was replayed."""
 
     id: str
     body: bytes
     attempt: int = 1
+    earlier: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,10 @@ class DeadLetter:
     failed_at: float
     body: bytes
 
+
+# What becomes of a dead letter that is looked at; after `stop` no other one is.
+Verdict = Literal["keep", "remove", "stop"]
+Judge = Callable[[DeadLetter], Awaitable[Verdict]]
 
 # Returns once what the message asks is stored or done. Temporary: deliver again after a
 # pause, at most MAX_ATTEMPTS times. Permanent or anything else: to the dead letters.
@@ -89,11 +95,24 @@ class Bus(Protocol):
     async def publish_reply(self, address: str, message: Message) -> None:
         """Send to an inbox; a vanished inbox is fine."""
 
+    async def publish_question(self, message: Message) -> None:
+        """Send to everyone who answers just now; nobody is fine. It overtakes all other messages."""
+
     async def bury(self, letter: DeadLetter) -> None:
         """Keep a dead letter durably."""
 
     async def dead_letters(self) -> list[DeadLetter]:
         """Return the dead letters, oldest first, at most 10,000; they stay."""
+
+    async def sift(self, judge: Judge) -> None:
+        """Ask `judge` about each dead letter, about the oldest first, and remove those that it says.
+        One process sifts at a time (in-process: the last word counts). Killed in between, a letter
+        stays; Temporary when the letters cannot be had in bounded time."""
+
+    async def revive(self, letter: DeadLetter) -> None:
+        """Send a dead letter where it was going, durable when it returns, an event's attempts counted
+        (in-process events only: a delivery goes to the spool). Where `sift` finds the letter, it is
+        still to be removed."""
 
     async def exhume(self, letter_id: str) -> DeadLetter | None:
         """Remove a dead letter and return it, or None."""
@@ -102,11 +121,21 @@ class Bus(Protocol):
         """Make `keys` exactly the keys whose facts reach `project`."""
 
     async def coordinate(
-        self, project: str, handler: Handler, on_active: Callable[[], Awaitable[None]]
+        self,
+        project: str,
+        handler: Handler,
+        on_active: Callable[[], Awaitable[None]],
+        on_passive: Callable[[], Awaitable[None]] | None = None,
     ) -> Subscription:
         """Consume a project's facts and events, in order, one at a time. Of several
         consumers one is active; `on_active` is awaited when this one becomes it, before
-        its first message."""
+        its first message, and `on_passive` as soon as it is known, or may be, that it is so no more."""
+
+    def recover(self, project: str, mark: Message, since: float | None) -> AsyncIterator[Message]:
+        """Append `mark` to the log, which only the active consumer of `project` can, and yield the
+        project's records that stand before it, in order: those from about `since` on (Unix seconds of
+        the bus's clock, some earlier ones with them), None for all that are kept. Their ids begin with
+        `<project>/`. Temporary when another consumer is active, or the bus does not go on in time."""
 
     async def work(self, handler: Handler, concurrency: int) -> Subscription:
         """Consume jobs, interactive ones first, at most `concurrency` at once."""
@@ -117,17 +146,22 @@ class Bus(Protocol):
     async def inbox(self, handler: Handler) -> Inbox:
         """Open an address for replies; they are handled at most once."""
 
+    async def answer(self, handler: Handler) -> Subscription:
+        """Hear every question that is asked from now on; each is handled at most once."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """What the engine did for a job. `milliseconds` by step: track, fetch, push, prove.
-    `cached` is true only when the remote cache was asked and holds the whole tree."""
+    `cached` is true only when the remote cache was asked and holds the whole tree. `descends`
+    is as in `JobDone`."""
 
     refs: tuple[SourceRef, ...]
     cached: bool
     element_key: str | None
     source_keys: tuple[str, ...]
     milliseconds: Mapping[str, float]
+    descends: Mapping[int, bool] = field(default_factory=dict)
 
 
 OnTracked = Callable[[tuple[SourceRef, ...], float], Awaitable[None]]
@@ -170,8 +204,21 @@ class Spool(Protocol):
         """Forget deliveries whose facts the bus has; space is given back in bounded time."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookOptions:
+    """What a hook's configuration says beside its secrets; a forge heeds what it has a use for.
+
+    `base_url` is where the forge's repositories are, for payloads that name none. `sha1` makes
+    HMAC-SHA1 the signature that counts. `header`, in lower case, carries the secret itself.
+    """
+
+    base_url: str | None = None
+    sha1: bool = False
+    header: str | None = None
+
+
 class Forge(Protocol):
-    """A forge's webhooks: pure functions over headers and bytes."""
+    """A forge's webhooks as one hook gets them: pure functions over headers and bytes."""
 
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
         """Return if any of `secrets` signed the raw `body`; Rejected otherwise. `headers`
@@ -182,3 +229,8 @@ class Forge(Protocol):
 
     def parse(self, delivery: Delivery) -> list[UpstreamFact]:
         """Return the facts in a verified delivery, in order; Rejected when it has no known form."""
+
+
+# What an entry point of the group `hookfetch.forges` names, mostly a class. It may say in `HEEDS` which
+# fields of HookOptions it has a use for (without it: any), and in `NEEDS` which it cannot do without.
+ForgeFactory = Callable[[HookOptions], Forge]

@@ -1,11 +1,15 @@
 """What handlers may look at: a project as its coordinator knows it. Read only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from hookfetch.core.commands import Client
 from hookfetch.core.matching import Index
+from hookfetch.core.observation import RemoteRef
+from hookfetch.core.policy import Policy
+from hookfetch.core.repository import RepositoryId
+from hookfetch.core.rewrites import Rewrite
 from hookfetch.core.sources import Ref
 
 
@@ -26,13 +30,15 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningJob:
-    """A job that is with the workers; `failures` counts those in a row before this attempt."""
+    """A job that is with the workers; `failures` counts those in a row before this attempt.
+    `asked` is whether a person wants it: then nothing is held back."""
 
     id: str
     element: str
     attempt: int
     failures: int
     clients: tuple[Client, ...]
+    asked: bool = False
 
 
 class ProjectState(Protocol):
@@ -54,11 +60,24 @@ class ProjectState(Protocol):
     def retry(self) -> RetryPolicy:
         """Return the policy for elements that fail."""
 
+    @property
+    def policy(self) -> Policy:
+        """Return the project's policy."""
+
+    def rewrites(self, element: str) -> Sequence[Rewrite]:
+        """Return the rewrites that `element` was warned of and did not move on from."""
+
+    def observed(self, repository: RepositoryId) -> Mapping[str, RemoteRef] | None:
+        """Return what `repository` held at the sweep's last look, None before one."""
+
     def proposed(self, element: str) -> Mapping[int, Ref]:
         """Return the announced ref of each source of `element` that differs from the branch, by index."""
 
     def busy(self, element: str) -> bool:
         """Return whether a job of `element` waits or runs, so that its refs may be about to change."""
+
+    def waits(self, element: str) -> bool:
+        """Return whether a job of `element` waits, to look again after any that runs."""
 
     def running(self, job_id: str) -> RunningJob | None:
         """Return a job that is with the workers, or None when it is not (any more)."""

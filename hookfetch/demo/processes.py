@@ -36,6 +36,11 @@ class Serve:
         """Return the ids of the running processes."""
         return [process.pid for process in self._processes]
 
+    @property
+    def lines(self) -> list[Line]:
+        """Return the log lines so far."""
+        return list(self._lines)
+
     async def start(self) -> None:
         """Start the processes; wait for their log lines to know when they are ready."""
         for roles in self._commands:

@@ -18,7 +18,7 @@ import aiohttp
 from hookfetch.cas.proof import RemoteCache
 from hookfetch.client import Client
 from hookfetch.client.errors import Unavailable
-from hookfetch.client.values import RefUpdate
+from hookfetch.client.values import Alarm, RefUpdate
 from hookfetch.config import ROLES
 from hookfetch.core.errors import HookfetchError
 from hookfetch.demo.deliveries import github_push
@@ -119,6 +119,8 @@ async def _push(running: Running) -> None:
             async with asyncio.timeout(_STEP_WITHIN):
                 received = await update
             at = time.time()
+            if isinstance(received, Alarm):
+                raise NotObserved(f"the watcher received an alarm: {received}")
         finally:
             update.cancel()
             await asyncio.gather(update, return_exceptions=True)

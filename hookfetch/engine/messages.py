@@ -76,6 +76,7 @@ class Done:
     element_key: str | None
     source_keys: tuple[str, ...]
     milliseconds: dict[str, float]
+    descends: dict[int, bool]
     type: Literal["done"] = "done"
 
 

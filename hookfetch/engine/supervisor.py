@@ -89,6 +89,7 @@ class BuildStreamEngine:
             element_key=reply.element_key,
             source_keys=reply.source_keys,
             milliseconds=reply.milliseconds,
+            descends=reply.descends,
         )
 
     async def close(self) -> None:

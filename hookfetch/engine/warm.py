@@ -16,7 +16,7 @@ from hookfetch.cas.proof import RemoteCache
 from hookfetch.core.errors import ElementError, Temporary
 from hookfetch.core.events import SourceRef
 from hookfetch.core.sources import Element, LoadedProject, Source
-from hookfetch.engine import mirrors
+from hookfetch.engine import ancestry, mirrors
 from hookfetch.engine import private_api as bst
 from hookfetch.engine.addresses import is_remote
 from hookfetch.engine.messages import Done, Run, Start
@@ -93,7 +93,7 @@ class WarmProject:
     def _run(self, job: Run, element: Any, on_tracked: OnTracked) -> Done:
         milliseconds: dict[str, float] = {}
         committed = self._committed[job.element]
-        keys = _starting_refs(committed, job.refs)
+        began = keys = _starting_refs(committed, job.refs)
         sources = bst.fresh_sources(element, keys, committed)
         if job.track:
             with _timed(milliseconds, "track"):
@@ -110,6 +110,7 @@ class WarmProject:
             element_key=bst.element_key(sources),
             source_keys=bst.source_keys(sources),
             milliseconds=milliseconds,
+            descends=ancestry.descends(sources.sources(), began, keys),
         )
 
     def _require_refs(self, name: str, sources: Any) -> None:

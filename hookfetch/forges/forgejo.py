@@ -3,7 +3,10 @@
 Forgejo sends Gitea's and GitHub's headers too; they are not looked at.
 """
 
-from hookfetch.core.ports import Forge
 from hookfetch.forges.gitea import Gitea
 
-FORGE: Forge = Gitea(brand="forgejo")
+
+class Forgejo(Gitea):
+    """The `forgejo` forge."""
+
+    BRAND = "forgejo"

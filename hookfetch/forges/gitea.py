@@ -1,4 +1,4 @@
-"""Gitea webhooks in JSON mode. Pure. Forgejo's differ by the names of their headers only.
+"""Gitea webhooks in JSON mode. Pure. Forgejo's and Gogs' differ by the names of their headers only.
 
 Form mode is not served: there Gitea signs the JSON inside the form instead of the bytes that
 it sends, so nothing could be verified before it is taken apart. Such a delivery is refused
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.errors import Rejected
 from hookfetch.core.events import Pinged, RepositoryMoved, UpstreamFact
-from hookfetch.core.ports import Forge
+from hookfetch.core.ports import HookOptions
 from hookfetch.forges.delivery_headers import event_name, sent_delivery_id
 from hookfetch.forges.facts import (
     Provenance,
@@ -40,12 +40,15 @@ _URLS = ("html_url", "clone_url", "ssh_url")
 
 
 class Gitea:
-    """The `gitea` forge; `brand` is the word in its headers (`X-<brand>-Signature`)."""
+    """The `gitea` forge; BRAND is the word in its headers (`X-<brand>-Signature`)."""
 
-    def __init__(self, brand: str = "gitea") -> None:
-        self._signature = f"x-{brand}-signature"
-        self._delivery = f"x-{brand}-delivery"
-        self._event = f"x-{brand}-event"
+    HEEDS: frozenset[str] = frozenset()
+    BRAND = "gitea"
+
+    def __init__(self, _: HookOptions) -> None:
+        self._signature = f"x-{self.BRAND}-signature"
+        self._delivery = f"x-{self.BRAND}-delivery"
+        self._event = f"x-{self.BRAND}-event"
 
     def verify(
         self,
@@ -67,9 +70,6 @@ class Gitea:
         payload = load_object(delivery.body)
         read = _READERS.get(name)
         return read(payload, delivery) if read else []
-
-
-FORGE: Forge = Gitea()
 
 
 def _of_repository(payload: Fields, delivery: Delivery) -> Provenance:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.events import ReleasePublished, RepositoryMoved, UpstreamFact
-from hookfetch.core.ports import Forge
+from hookfetch.core.ports import HookOptions
 from hookfetch.forges.delivery_headers import sent_delivery_id
 from hookfetch.forges.facts import FactFields, Provenance, RefChange, is_null, provenance_of, ref_fact
 from hookfetch.forges.payload import (
@@ -21,8 +21,10 @@ from hookfetch.forges.payload import (
     required_object_name,
     required_text,
     section,
+    sections,
     text,
     texts,
+    usable,
 )
 from hookfetch.forges.release_tags import version_of
 from hookfetch.forges.signatures import SIGNING_TOKEN_PREFIX, require_standard_webhook, require_token
@@ -33,6 +35,11 @@ _URLS = ("web_url", "homepage", "git_http_url", "http_url", "git_ssh_url", "ssh_
 class GitLab:
     """The `gitlab` forge. A configured secret is a signing token if it starts with `whsec_`,
     a secret token otherwise; both may be configured while a hook changes over."""
+
+    HEEDS: frozenset[str] = frozenset()
+
+    def __init__(self, _: HookOptions) -> None:
+        """Say nothing more: no option means anything here."""
 
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
         """Return if a signing token signed the delivery within 5 minutes of `now` (Unix seconds),
@@ -59,9 +66,6 @@ class GitLab:
         return read(payload, delivery) if read else []
 
 
-FORGE: Forge = GitLab()
-
-
 def _of_project(payload: Fields, delivery: Delivery, sender: str | None) -> Provenance:
     urls = texts(section(payload, "project"), _URLS) + texts(section(payload, "repository"), _URLS)
     provenance = provenance_of(delivery, urls, sender)
@@ -81,14 +85,9 @@ def _push(payload: Fields, delivery: Delivery) -> list[UpstreamFact]:
 
 
 def _repository_update(payload: Fields, delivery: Delivery) -> list[UpstreamFact]:
-    changes = payload.get("changes")
-    if not isinstance(changes, list):
-        raise missing("changes")
     provenance = _of_project(payload, delivery, _pusher(payload))
     facts: list[UpstreamFact] = []
-    for ordinal, change in enumerate(changes):
-        if not isinstance(change, dict):
-            raise missing(f"changes[{ordinal}]")
+    for ordinal, change in enumerate(sections(payload, "changes")):
         fact = _ref_fact(change, provenance.fields(ordinal), target=None)
         if fact:
             facts.append(fact)
@@ -124,7 +123,7 @@ def _release(payload: Fields, delivery: Delivery) -> list[UpstreamFact]:
 
 def _project(payload: Fields, delivery: Delivery) -> list[UpstreamFact]:
     paths = [required_text(payload, "path_with_namespace"), *texts(payload, ("old_path_with_namespace",))]
-    instance = text(delivery.headers, "x-gitlab-instance")
+    instance = usable(delivery.headers.get("x-gitlab-instance"))
     # Without the instance's address the fact reaches no project, and the sweep finds what moved.
     names = [f"{instance}/{path}" for path in paths] if instance else []
     provenance = provenance_of(delivery, (), _pusher(payload), names)

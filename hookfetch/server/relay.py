@@ -2,26 +2,30 @@
 
 A delivery leaves the spool only when the bus has its facts or its dead letter. Facts of one
 repository are published in the order in which their deliveries arrived; others overtake. It
-decides nothing about what follows from a fact.
+decides nothing about what follows from a fact. What became of a delivery is noted before it leaves the
+spool: a crash in between brings it again, and it is noted once.
 """
 
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import structlog
 
 from hookfetch.core.codec import dump_event
+from hookfetch.core.delivery import Delivery
 from hookfetch.core.errors import Rejected, Temporary
 from hookfetch.core.events import Pinged, UpstreamFact
+from hookfetch.core.kept import FACTS_MOST, DeliveryRecord, Outcome, Place, ToldFact
 from hookfetch.core.ports import Bus, DeadLetter, Forge, Message, Spool, Spooled
 from hookfetch.core.repository import RepositoryId, routing_key
 from hookfetch.spool.record import encode_delivery
 
 # Deliveries, and bytes of their bodies, on their way at once.
-WINDOW = 64
+WINDOW = 256
 WINDOW_BYTES = 64 * 1024 * 1024
 # Bytes from which a body is parsed in a thread: the loop goes on, but for `json` itself, which gives
 # the interpreter up to nobody (about 0.3 s for 25 MB).
@@ -35,10 +39,35 @@ _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
+class Book(Protocol):
+    """Where it is noted what became of deliveries."""
+
+    async def note(self, records: Sequence[DeliveryRecord]) -> None:
+        """Keep `records`; Temporary when that cannot be."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a delivery said: the facts to publish, or why there are none."""
+
+    facts: Sequence[UpstreamFact]
+    nothing: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    spooled: Spooled
+    outcome: Outcome
+    reason: str | None
+    facts: Sequence[UpstreamFact]
+    at: float
+
+
 class Relay:
     """Takes from `spool`, parses with the forge of the delivery's hook, publishes on `bus`.
 
-    `clock` gives Unix seconds.
+    `book` notes what became of each, with its `place` in the spool if its body is kept. `clock`
+    gives Unix seconds.
     """
 
     def __init__(
@@ -47,14 +76,19 @@ class Relay:
         forges_by_hook: Mapping[str, Forge],
         bus: Bus,
         *,
+        book: Book | None = None,
+        place: Callable[[Spooled], Place | None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._spool = spool
         self._forges = forges_by_hook
         self._bus = bus
+        self._book = book
+        self._place = place
         self._clock = clock
+        self._waits: dict[str, str] = {}  # what is away, and its last error
         self._held: dict[tuple[int, int], Spooled] = {}  # taken and not yet done, oldest first
-        self._published: list[Spooled] = []
+        self._published: list[_Ended] = []
         self._last: dict[RepositoryId, asyncio.Task[None]] = {}
         self._progress = asyncio.Condition()
         self._running: asyncio.Task[None] | None = None
@@ -70,6 +104,15 @@ class Relay:
             running.cancel()
             await asyncio.wait([running])
             await self._forget_published()
+
+    def held(self) -> Sequence[Delivery]:
+        """Return what was taken from the spool and is not done, oldest first."""
+        return [spooled.delivery for spooled in self._held.values()]
+
+    @property
+    def waits_for(self) -> str | None:
+        """Return why deliveries wait: the last error of the bus or the spool; None while all is well."""
+        return next(iter(self._waits.values()), None)
 
     async def run(self) -> None:
         """Relay until cancelled. Run again, it goes on with what it held."""
@@ -95,7 +138,7 @@ class Relay:
         async with self._progress:
             await self._progress.wait_for(self._has_room)
         room = WINDOW - len(self._held)
-        taken = await _insist(lambda: self._spool.take(room), "spool_waits", None)
+        taken = await self._insist(lambda: self._spool.take(room), "spool_waits", None)
         # Before anything is awaited: the spool will not give these again.
         self._held.update((spooled.position, spooled) for spooled in taken)
         return taken
@@ -113,7 +156,7 @@ class Relay:
         if isinstance(found, DeadLetter):
             tasks.create_task(self._bury(spooled, found))
             return
-        names = {name for fact in found for name in fact.repositories}
+        names = {name for fact in found.facts for name in fact.repositories}
         earlier = {self._last[name] for name in names if name in self._last}
         task = tasks.create_task(self._publish(spooled, found, earlier))
         self._last.update(dict.fromkeys(names, task))
@@ -125,7 +168,7 @@ class Relay:
             if self._last.get(name) is ended:
                 del self._last[name]
 
-    def _judge(self, spooled: Spooled) -> list[UpstreamFact] | DeadLetter:
+    def _judge(self, spooled: Spooled) -> _Told | DeadLetter:
         delivery = spooled.delivery
         forge = self._forges.get(delivery.hook)
         if forge is None:
@@ -138,46 +181,48 @@ class Relay:
             _log.exception("parse_failed", delivery_id=delivery.id)
             return self._letter(spooled, f"{type(error).__name__}: {error}")
         # A fact that names no repository concerns no project.
-        return [fact for fact in facts if fact.repositories and not isinstance(fact, Pinged)]
+        told = [fact for fact in facts if fact.repositories and not isinstance(fact, Pinged)]
+        return _Told(told, None if told else _why_nothing(facts))
 
     def _letter(self, spooled: Spooled, reason: str) -> DeadLetter:
         return DeadLetter(
             id=spooled.delivery.id,
             origin="delivery",
             reason=" ".join(reason.split())[:_REASON],
-            attempts=1,
+            attempts=spooled.delivery.attempts + 1,
             failed_at=self._clock(),
             body=encode_delivery(spooled.delivery),
         )
 
-    async def _publish(
-        self, spooled: Spooled, facts: list[UpstreamFact], earlier: set[asyncio.Task[None]]
-    ) -> None:
+    async def _publish(self, spooled: Spooled, told: _Told, earlier: set[asyncio.Task[None]]) -> None:
         delivery_id = spooled.delivery.id
         if earlier:
             await asyncio.wait(earlier)
         try:
-            for fact in facts:
+            for fact in told.facts:
                 keys = [routing_key(name) for name in fact.repositories]
                 message = Message(id=fact.id, body=dump_event(fact))
                 publish = functools.partial(self._bus.publish_fact, keys, message)
-                await _insist(publish, "bus_waits", delivery_id)
+                await self._insist(publish, "bus_waits", delivery_id)
         except Exception as error:  # noqa: BLE001 (logged, and kept with its reason)
             _log.exception("publish_failed", delivery_id=delivery_id)
             await self._bury(spooled, self._letter(spooled, f"{type(error).__name__}: {error}"))
             return
-        _log.info("relayed", delivery_id=delivery_id, facts=len(facts))
-        await self._finish(spooled)
+        _log.info("relayed", delivery_id=delivery_id, facts=len(told.facts))
+        await self._finish(spooled, "nothing" if told.nothing else "relayed", told.nothing, told.facts)
 
     async def _bury(self, spooled: Spooled, letter: DeadLetter) -> None:
         # Whatever goes wrong here: there is nowhere else to put it.
-        await _insist(lambda: self._bus.bury(letter), "bus_waits", letter.id, errors=Exception)
+        bury = functools.partial(self._bus.bury, letter)
+        await self._insist(bury, "bus_waits", letter.id, errors=Exception)
         _log.warning("buried", delivery_id=letter.id, reason=letter.reason)
-        await self._finish(spooled)
+        await self._finish(spooled, "dead", letter.reason, [])
 
-    async def _finish(self, spooled: Spooled) -> None:
+    async def _finish(
+        self, spooled: Spooled, outcome: Outcome, reason: str | None, facts: Sequence[UpstreamFact]
+    ) -> None:
         async with self._progress:
-            self._published.append(spooled)
+            self._published.append(_Ended(spooled, outcome, reason, facts, self._clock()))
             self._progress.notify_all()
 
     async def _acknowledge(self) -> None:
@@ -187,28 +232,73 @@ class Relay:
             await self._forget_published()
 
     async def _forget_published(self) -> None:
-        published, self._published = self._published, []
-        await self._spool.done(published)
+        ended, self._published = self._published, []
+        await self._note(ended)
+        await self._spool.done([each.spooled for each in ended])
         async with self._progress:
-            for spooled in published:
-                self._held.pop(spooled.position, None)
+            for each in ended:
+                self._held.pop(each.spooled.position, None)
             self._progress.notify_all()
 
-
-async def _insist(
-    action: Callable[[], Awaitable[T]],
-    waits: str,
-    delivery_id: str | None,
-    *,
-    errors: type[Exception] = Temporary,
-) -> T:
-    """Return what `action` returns, however often it raises `errors`; the first is logged as `waits`."""
-    pause = FIRST_PAUSE
-    while True:
+    async def _note(self, ended: Sequence[_Ended]) -> None:
+        if self._book is None or not ended:
+            return
         try:
-            return await action()
-        except errors as error:
-            if pause == FIRST_PAUSE:
-                _log.warning(waits, delivery_id=delivery_id, reason=str(error))
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, MOST_PAUSE)
+            place = self._place or (lambda _: None)
+            await self._book.note([_record(each, place(each.spooled)) for each in ended])
+        except Exception as error:  # noqa: BLE001 (logged: a list that lacks a line holds up no delivery)
+            _log.error("not_noted", deliveries=len(ended), reason=f"{type(error).__name__}: {error}")
+
+    async def _insist(
+        self,
+        action: Callable[[], Awaitable[T]],
+        waits: str,
+        delivery_id: str | None,
+        *,
+        errors: type[Exception] = Temporary,
+    ) -> T:
+        """Return what `action` returns, however often it raises `errors`; the first is logged as `waits`."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                result = await action()
+            except errors as error:
+                if pause == FIRST_PAUSE:
+                    _log.warning(waits, delivery_id=delivery_id, reason=str(error))
+                self._waits[waits] = " ".join(str(error).split())[:_REASON]
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, MOST_PAUSE)
+            else:
+                self._waits.pop(waits, None)
+                return result
+
+
+def _why_nothing(facts: Sequence[UpstreamFact]) -> str:
+    if any(isinstance(fact, Pinged) for fact in facts):
+        return "the forge only tried the hook"
+    return "it names no repository" if facts else "it tells of nothing that is followed"
+
+
+def _record(ended: _Ended, place: Place | None) -> DeliveryRecord:
+    delivery = ended.spooled.delivery
+    facts = tuple(
+        ToldFact(
+            id=fact.id,
+            type=fact.type,
+            repositories=tuple(fact.repositories),
+            ref=getattr(fact, "ref", None),
+        )
+        for fact in ended.facts[:FACTS_MOST]
+    )
+    return DeliveryRecord(
+        id=delivery.id,
+        hook=delivery.hook,
+        received_at=delivery.received_at,
+        relayed_at=ended.at,
+        bytes=len(delivery.body),
+        outcome=ended.outcome,
+        reason=ended.reason,
+        facts=facts,
+        fact_count=len(ended.facts),
+        place=place,
+    )

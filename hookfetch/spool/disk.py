@@ -12,8 +12,15 @@ from pathlib import Path
 
 import structlog
 
+from hookfetch.spool.archive import Archive
 from hookfetch.spool.outside import UNFINISHED
-from hookfetch.spool.progress import drop_litter, forget_segment, load_progress, save_progress
+from hookfetch.spool.progress import (
+    drop_litter,
+    forget_progress,
+    forget_segment,
+    load_progress,
+    save_progress,
+)
 from hookfetch.spool.segment import (
     OWN,
     QUARANTINE,
@@ -55,19 +62,21 @@ def lock(directory: Path) -> int:
     return fd
 
 
-def recover(directory: Path) -> Found:
-    """Drop litter and segments that are done; return the rest. No segment is read yet."""
+def recover(directory: Path, archive: Archive | None) -> Found:
+    """Drop litter, put segments that are done away; return the rest. No segment is read yet."""
+    if archive is not None:
+        archive.open()
     drop_litter(directory)
     for path in directory.glob(f"*{UNFINISHED}"):
         if time.time() - path.stat().st_mtime > UNFINISHED_FOR:
             path.unlink(missing_ok=True)
-    newest = 0
+    newest = archive.newest() if archive is not None else 0
     segments: list[Stretch] = []
     for path, size in segment_files(directory, (OWN, SEALED)):
         newest = max(newest, made_at(path))
         done = load_progress(path)
         if done >= size:
-            forget_segment(path)
+            _put_away(path, archive if size else None)
         else:
             segments.append(Stretch(path, done, size, crashed=path.suffix == OWN))
     damaged = sum(size for _, size in segment_files(directory, (QUARANTINE,)))
@@ -98,16 +107,25 @@ def read_stretches(stretches: Sequence[tuple[int, Stretch]], limit: int) -> list
     return readings
 
 
-def save_positions(offsets: dict[Path, int], finished: Sequence[Path]) -> list[Path]:
-    """Write progress and delete what is finished; return what was deleted."""
-    deleted: list[Path] = []
+def save_positions(offsets: dict[Path, int], finished: Sequence[Path], archive: Archive | None) -> list[Path]:
+    """Write progress and put away what is finished; return what is gone from the spool."""
+    gone: list[Path] = []
     try:
         for path, offset in offsets.items():
             save_progress(path, offset)
         for path in finished:
-            forget_segment(path)
-            deleted.append(path)
+            _put_away(path, archive)
+            gone.append(path)
     except OSError as error:
         # Not the caller's concern: what is forgotten here comes back after a restart, as repeats.
         _log.warning("spool_progress_not_saved", reason=str(error))
-    return deleted
+    return gone
+
+
+def _put_away(segment: Path, archive: Archive | None) -> None:
+    if archive is None:
+        forget_segment(segment)
+        return
+    # The progress after it: without its segment it is litter, without it the segment comes back whole.
+    archive.take_in(segment)
+    forget_progress(segment)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hookfetch.core.kept import Place
 from hookfetch.core.ports import Spooled
 from hookfetch.spool.segment import Reading, Stretch
 
@@ -70,6 +71,19 @@ class Ledger:
         entry = self._entries[self._numbers[path]]
         self.used_bytes += end - entry.end
         entry.end = end
+
+    def place(self, position: tuple[int, int]) -> Place | None:
+        """Return where the delivery at `position` is, None once its segment is out of the books."""
+        number, place = position
+        entry = self._entries.get(number)
+        if entry is None:
+            return None
+        return Place(segment=entry.path.name, offset=place >> _GROUP_BITS, ordinal=place & (GROUP_MOST - 1))
+
+    def sealed(self, path: Path) -> None:
+        """The segment `path` does not grow any more."""
+        if path in self._numbers:
+            self._entries[self._numbers[path]].growing = False
 
     def seal(self) -> None:
         """No segment grows any more."""

@@ -41,6 +41,11 @@ def forget_segment(segment: Path) -> None:
     """Delete a segment that is done, and its progress after it; OSError when that fails."""
     # In this order: progress without a segment is litter, a segment without progress comes back whole.
     segment.unlink(missing_ok=True)
+    forget_progress(segment)
+
+
+def forget_progress(segment: Path) -> None:
+    """Delete the progress of a segment that is no longer there."""
     _beside(segment).unlink(missing_ok=True)
 
 

@@ -48,6 +48,7 @@ class _Meta:
     hook: str
     received_at: float
     headers: dict[str, str]
+    attempts: int = 0
 
 
 _META = TypeAdapter(_Meta)
@@ -67,6 +68,7 @@ def pack(delivery: Delivery) -> Packed:
         "hook": delivery.hook,
         "received_at": delivery.received_at,
         "headers": {name: text for name, text in delivery.headers.items() if name not in SECRET_HEADERS},
+        **({"attempts": delivery.attempts} if delivery.attempts else {}),
     }
     # ASCII only: header text may hold lone surrogates, which UTF-8 has no form for.
     line = json.dumps(meta, separators=(",", ":")).encode("ascii")
@@ -98,6 +100,11 @@ def decode_deliveries(payload: bytes) -> list[Delivery]:
     return deliveries
 
 
+def encode_deliveries(deliveries: Iterable[Delivery]) -> bytes:
+    """Return deliveries compressed in one stream, for `decode_deliveries`."""
+    return compress(map(pack, deliveries))
+
+
 def encode_delivery(delivery: Delivery) -> bytes:
     """Return one delivery compressed, as a dead letter carries it."""
     return compress([pack(delivery)])
@@ -125,10 +132,15 @@ def _decode_one(plain: bytes, place: int) -> tuple[Delivery, int]:
     except (ValueError, ValidationError) as error:
         raise Permanent("not a spooled delivery: its metadata has another form") from error
     body = plain[middle:end]
-    return (
-        Delivery(id=meta.id, hook=meta.hook, headers=meta.headers, body=body, received_at=meta.received_at),
-        end,
+    delivery = Delivery(
+        id=meta.id,
+        hook=meta.hook,
+        headers=meta.headers,
+        body=body,
+        received_at=meta.received_at,
+        attempts=meta.attempts,
     )
+    return delivery, end
 
 
 def frame(payload: bytes) -> bytes:

@@ -77,7 +77,7 @@ def read_stretch(stretch: Stretch, limit: int, budget: int) -> Reading:
     fd = os.open(stretch.path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         while reading.next < stretch.end and reading.count < limit and reading.body_bytes < budget:
-            found = _read_group(fd, reading.next, stretch.end)
+            found = read_group(fd, reading.next, stretch.end)
             if found is None:
                 _step_over(fd, stretch, reading)
                 continue
@@ -91,7 +91,9 @@ def read_stretch(stretch: Stretch, limit: int, budget: int) -> Reading:
     return reading
 
 
-def _read_group(fd: int, offset: int, end: int) -> tuple[list[Delivery], int] | None:
+def read_group(fd: int, offset: int, end: int) -> tuple[list[Delivery], int] | None:
+    """Return the group at `offset` of a file of `end` bytes and where the next one begins, or None
+    when there is no whole, undamaged one."""
     header = read_header(os.pread(fd, HEADER_BYTES, offset))
     if header is None:
         return None

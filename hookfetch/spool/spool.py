@@ -7,6 +7,7 @@ process writes, and deletes none that is not done.
 """
 
 import asyncio
+import errno
 import functools
 import os
 import time
@@ -20,7 +21,9 @@ import structlog
 
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.errors import Busy, Temporary
+from hookfetch.core.kept import Place
 from hookfetch.core.ports import Spooled
+from hookfetch.spool.archive import Archive
 from hookfetch.spool.disk import lock, read_stretches, recover, save_positions
 from hookfetch.spool.ledger import GROUP_MOST, Ledger
 from hookfetch.spool.record import Packed, compress, frame, pack
@@ -38,6 +41,10 @@ READY_BYTES = 64 * 1024
 # Seconds between looks for segments from outside, and between answers of `check` that ask the disk.
 RESCAN = 1.0
 CHECK = 1.0
+# How often a full disk makes the archive give way for one group, and the least bytes each time.
+GIVE_WAY_TIMES = 8
+GIVE_WAY_BYTES = 16 * 1024 * 1024
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -51,11 +58,15 @@ class _Waiting(NamedTuple):
 class SegmentSpool:
     """Implements core.ports.Spool in `directory`, on at most about `max_bytes` of disk.
 
+    What is done goes to `archive`, whose bytes count there, and which gives way when the disk is
+    full; without one it is deleted.
+
     Call `open` before and `close` after, on the loop that uses it, or use `async with`.
     """
 
-    def __init__(self, directory: Path, max_bytes: int) -> None:
+    def __init__(self, directory: Path, max_bytes: int, archive: Archive | None = None) -> None:
         self._directory = directory
+        self._archive = archive
         self._max_bytes = max_bytes
         self._ledger = Ledger()
         self._directory_fd = -1
@@ -85,7 +96,9 @@ class SegmentSpool:
         process owns it or the disk fails."""
         try:
             self._directory_fd = await self._in(self._read_thread, functools.partial(lock, self._directory))
-            found = await self._in(self._read_thread, functools.partial(recover, self._directory))
+            found = await self._in(
+                self._read_thread, functools.partial(recover, self._directory, self._archive)
+            )
         except OSError as error:
             self._release()
             raise Temporary(f"{self._directory}: cannot open the spool: {error}") from error
@@ -152,6 +165,32 @@ class SegmentSpool:
         if self._committer is not None:
             await self._save(offsets)
 
+    def place(self, spooled: Spooled) -> Place | None:
+        """Return where a delivery is that was taken and is not done; None for any other."""
+        return self._ledger.place(spooled.position)
+
+    async def turn(self, older_than: float) -> None:
+        """End the current segment if it was begun more than `older_than` seconds ago, so that it can
+        leave the spool once it is done."""
+        if self._segment_writer is None:
+            return
+        turn = functools.partial(self._segment_writer.turn, time.time_ns() - int(older_than * 1e9))
+        ended = await self._in(self._write_thread, turn)
+        if ended is not None:
+            self._ledger.sealed(ended)
+            await self._save({})
+
+    async def waiting(self, limit: int) -> list[Delivery]:
+        """Return the oldest deliveries not yet taken, at most `limit` and about `TAKE_BYTES` of bodies;
+        they stay. Temporary when the disk fails or the spool is closed."""
+        ahead = [spooled.delivery for spooled in list(self._read_ahead)[:limit]]
+        stretches = list(self._ledger.unread())
+        if len(ahead) >= limit or not stretches:
+            return ahead
+        readings = await self._read(functools.partial(read_stretches, stretches, limit - len(ahead)))
+        groups = (group for _, reading in readings for _, group in reading.groups)
+        return [*ahead, *(delivery for group in groups for delivery in group)][:limit]
+
     async def check(self) -> None:
         """Return if a delivery could be stored now, Busy with the reason otherwise. Asks the
         disk at most once in `CHECK` seconds."""
@@ -185,7 +224,7 @@ class SegmentSpool:
             small = sum(len(delivery.body) for delivery in deliveries) < FRAMED_HERE
             framed = frame(compress(deliveries)) if small else None
             write = functools.partial(writer.commit, deliveries, room, framed)
-            commit = await self._in(self._write_thread, write)
+            commit = await self._written(write, sum(len(delivery.body) for delivery in deliveries))
         except OSError as error:
             _log.error("spool_write_failed", deliveries=len(group), reason=str(error))
             self._ledger.seal()
@@ -198,6 +237,22 @@ class SegmentSpool:
             self._settle(group, commit)
         finally:
             self._waiting_bytes -= sum(len(delivery.body) for delivery in deliveries)
+
+    async def _written(self, write: Callable[[], Commit | None], size: int) -> Commit | None:
+        for _ in range(GIVE_WAY_TIMES):
+            try:
+                return await self._in(self._write_thread, write)
+            except OSError as error:
+                # What waits goes before what is only kept.
+                if error.errno not in _FULL or not await self._give_way(max(2 * size, GIVE_WAY_BYTES)):
+                    raise
+                self._ledger.seal()  # the writer has left the segment in which there was no room
+        return await self._in(self._write_thread, write)
+
+    async def _give_way(self, wanted: int) -> bool:
+        if self._archive is None:
+            return False
+        return await self._in(self._write_thread, functools.partial(self._archive.give_way, wanted)) > 0
 
     def _settle(self, group: list[_Waiting], commit: Commit | None) -> None:
         if commit is None:
@@ -243,9 +298,10 @@ class SegmentSpool:
             offsets.pop(path, None)
         if not offsets and not finished:
             return
+        save = functools.partial(save_positions, offsets, finished, self._archive)
         # Out of the books only once it is off the disk: a look for segments from outside that
         # ran before the deletion must still know it.
-        for path in await self._in(self._read_thread, functools.partial(save_positions, offsets, finished)):
+        for path in await self._in(self._read_thread, save):
             self._ledger.forget(path)
 
     async def _read(self, work: Callable[[], T]) -> T:

@@ -93,6 +93,15 @@ class SegmentWriter:
         finally:
             os.close(self._fd)
 
+    def turn(self, made_before: int) -> Path | None:
+        """Begin a new segment with the next group if the current one was made before `made_before`
+        (nanoseconds of Unix time); return the one that ended."""
+        path = self._path
+        if path is None or self._newest >= made_before:
+            return None
+        self.close()
+        return path
+
     def close(self) -> None:
         """Leave the current segment as it is."""
         if self._path is not None:

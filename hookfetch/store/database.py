@@ -4,17 +4,16 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
 from hookfetch.core.errors import ConfigurationError, Temporary
+from hookfetch.store.hold import Hold
+from hookfetch.store.schema import migrate
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 2
-_MIGRATIONS = files("hookfetch.store") / "migrations"  # <version>.sql, each applied once, in order
-_BUSY_SECONDS = 2.0  # another process holds the file for a backup, and for no longer
+_BUSY_SECONDS = 2.0  # another process writes for a moment, unless it was stopped in the middle
 # WAL needs shared memory between processes of one machine; locks there are often not kept at all.
 _NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "afs"}
@@ -32,12 +31,15 @@ class Database:
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"store-{path.parent.name}")
         self._connection: sqlite3.Connection | None = None
+        self._hold: Hold | None = None
+        self._fence: Callable[[sqlite3.Connection], None] | None = None
         self._closed = False
 
     async def open(self) -> None:
         """Open or create the file and bring its schema up to date; nothing happens when it is open.
 
-        ConfigurationError on a network file system or a file of a newer hookfetch.
+        ConfigurationError on a network file system or a file of a newer hookfetch, Temporary while
+        another process is restoring it or writes to it.
         """
         if self._connection is not None:
             return
@@ -48,6 +50,10 @@ class Database:
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Return `function(connection)`, in one transaction."""
         return await self._call(self._transaction, function)
+
+    def fence(self, check: Callable[[sqlite3.Connection], None] | None) -> None:
+        """Call `check` first in every transaction from now on; what it raises ends the transaction."""
+        self._fence = check
 
     async def close(self) -> None:
         """Wait for what is running, and close the file; nothing happens when it is closed."""
@@ -60,20 +66,19 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
 
     def _open(self) -> None:
+        hold = Hold(self._path)
         connection = sqlite3.connect(self._path, isolation_level=None, timeout=_BUSY_SECONDS)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                connection.execute(f"PRAGMA {pragma}")
+            migrate(connection, self._path)
+        except BaseException as error:
             connection.close()
-            raise ConfigurationError(
-                f"{self._path}: the store is of version {version}, this hookfetch knows {SCHEMA_VERSION}: "
-                "run the newer one"
-            )
-        for number in range(version + 1, SCHEMA_VERSION + 1):
-            script = _MIGRATIONS.joinpath(f"{number:04}.sql").read_text(encoding="utf-8")
-            connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
-        self._connection = connection
+            hold.release()
+            if isinstance(error, sqlite3.OperationalError):
+                raise Temporary(f"{self._path}: {error}") from error
+            raise
+        self._connection, self._hold = connection, hold
 
     def _transaction(self, function: Callable[[sqlite3.Connection], T]) -> T:
         assert self._connection is not None
@@ -81,6 +86,8 @@ class Database:
         try:
             connection.execute("BEGIN IMMEDIATE")
             try:
+                if self._fence is not None:
+                    self._fence(connection)
                 result = function(connection)
             except BaseException:
                 connection.execute("ROLLBACK")
@@ -96,6 +103,9 @@ class Database:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        if self._hold is not None:
+            self._hold.release()
+            self._hold = None
 
 
 def refuse_network_file_system(folder: Path, mounts: Path = Path("/proc/mounts")) -> None:

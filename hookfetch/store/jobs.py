@@ -5,6 +5,7 @@ import uuid
 from dataclasses import dataclass
 
 from hookfetch.core.commands import Client, Refresh
+from hookfetch.core.policy import ElementPolicy
 from hookfetch.core.state import RunningJob
 
 
@@ -19,30 +20,46 @@ class DueJob:
     attempt: int
 
 
-def add(db: sqlite3.Connection, refresh: Refresh, event_id: str, cause: str, now: float) -> bool:
+def add(
+    db: sqlite3.Connection,
+    refresh: Refresh,
+    event_id: str,
+    cause: str,
+    now: float,
+    policy: ElementPolicy = ElementPolicy(),  # noqa: B008 (frozen)
+) -> bool:
     """Join the element's waiting job or make one; return whether it joined.
 
-    A background request keeps a waiting job's due time (its backoff or quarantine holds);
-    an interactive one makes it due now.
+    A background request postpones a waiting job as `policy` says, but keeps the due time of one
+    that failed (its backoff or quarantine holds); an interactive one makes it due now.
     """
     priority = 0 if refresh.priority == "interactive" else 1
     row = db.execute(
-        "SELECT id FROM jobs WHERE element = ? AND state = 'waiting'", (refresh.element,)
+        "SELECT id, asked_at, priority, failures, held FROM jobs WHERE element = ? AND state = 'waiting'",
+        (refresh.element,),
     ).fetchone()
+    started = db.execute("SELECT started_at FROM started WHERE element = ?", (refresh.element,)).fetchone()
+    # A held job begins anew with the first event after it was set aside.
+    first = now if row is None or row[4] else row[1]
+    due = now if priority == 0 else policy.due(now, first, None if started is None else started[0])
     if row is None:
         job_id = uuid.uuid4().hex
         db.execute(
-            "INSERT INTO jobs (id, element, state, track, priority, due_at)"
-            " VALUES (?, ?, 'waiting', ?, ?, ?)",
-            (job_id, refresh.element, refresh.track, priority, now),
+            "INSERT INTO jobs (id, element, state, track, priority, due_at, asked_at)"
+            " VALUES (?, ?, 'waiting', ?, ?, ?, ?)",
+            (job_id, refresh.element, refresh.track, priority, due, now),
         )
     else:
         job_id = row[0]
         db.execute(
-            "UPDATE jobs SET track = max(track, ?), priority = min(priority, ?),"
-            " due_at = CASE WHEN ? = 0 THEN min(due_at, ?) ELSE due_at END WHERE id = ?",
-            (refresh.track, priority, priority, now, job_id),
+            "UPDATE jobs SET track = max(track, ?), priority = min(priority, ?), asked_at = ?, held = 0"
+            " WHERE id = ?",
+            (refresh.track, priority, first, job_id),
         )
+        if priority == 0:
+            db.execute("UPDATE jobs SET due_at = min(due_at, ?) WHERE id = ?", (due, job_id))
+        elif row[2] == 1 and row[3] == 0:
+            db.execute("UPDATE jobs SET due_at = ?, set_aside_at = NULL WHERE id = ?", (due, job_id))
     db.execute("INSERT OR IGNORE INTO job_causes VALUES (?, ?, ?)", (job_id, event_id, cause))
     if refresh.client is not None:
         client = refresh.client
@@ -53,20 +70,24 @@ def add(db: sqlite3.Connection, refresh: Refresh, event_id: str, cause: str, now
     return row is not None
 
 
-def hand_out(db: sqlite3.Connection, now: float, most: int) -> list[DueJob]:
+def hand_out(db: sqlite3.Connection, now: float, most: int, *, paused: bool = False) -> list[DueJob]:
     """Mark due jobs as running, interactive ones first, so that at most `most` run at once and
-    never two of one element; return them."""
+    never two of one element; return them. `paused` leaves those in the background."""
     room = most - db.execute("SELECT count(*) FROM jobs WHERE state = 'running'").fetchone()[0]
     rows = db.execute(
         "SELECT id, element, track, priority, attempt FROM jobs AS waiting"
-        " WHERE state = 'waiting' AND due_at <= ?"
+        " WHERE state = 'waiting' AND due_at <= ? AND priority <= ?"
         " AND NOT EXISTS (SELECT 1 FROM jobs WHERE element = waiting.element AND state = 'running')"
         " ORDER BY priority, due_at LIMIT ?",
-        (now, max(room, 0)),
+        (now, 0 if paused else 1, max(room, 0)),
     ).fetchall()
     db.executemany(
         "UPDATE jobs SET state = 'running', attempt = attempt + 1, handed_out_at = ? WHERE id = ?",
         [(now, row[0]) for row in rows],
+    )
+    db.executemany(
+        "INSERT OR REPLACE INTO started VALUES (?, ?)",
+        [(row[1], now) for row in rows if row[3] == 1],
     )
     return [
         DueJob(id=job_id, element=element, track=bool(track), interactive=priority == 0, attempt=attempt + 1)
@@ -74,11 +95,13 @@ def hand_out(db: sqlite3.Connection, now: float, most: int) -> list[DueJob]:
     ]
 
 
-def next_due(db: sqlite3.Connection) -> float | None:
-    """Return when the next waiting job is due that no running one of its element holds up."""
+def next_due(db: sqlite3.Connection, *, paused: bool = False) -> float | None:
+    """Return when the next waiting job is due that no running one of its element holds up; `paused`
+    leaves those in the background."""
     row = db.execute(
-        "SELECT min(due_at) FROM jobs AS waiting WHERE state = 'waiting'"
-        " AND NOT EXISTS (SELECT 1 FROM jobs WHERE element = waiting.element AND state = 'running')"
+        "SELECT min(due_at) FROM jobs AS waiting WHERE state = 'waiting' AND priority <= ?"
+        " AND NOT EXISTS (SELECT 1 FROM jobs WHERE element = waiting.element AND state = 'running')",
+        (0 if paused else 1,),
     ).fetchone()
     return None if row[0] is None else float(row[0])
 
@@ -86,7 +109,7 @@ def next_due(db: sqlite3.Connection) -> float | None:
 def running(db: sqlite3.Connection, job_id: str) -> RunningJob | None:
     """Return a job that is handed out, with the clients that wait for it."""
     row = db.execute(
-        "SELECT element, attempt, failures FROM jobs WHERE id = ? AND state = 'running'", (job_id,)
+        "SELECT element, attempt, failures, priority FROM jobs WHERE id = ? AND state = 'running'", (job_id,)
     ).fetchone()
     if row is None:
         return None
@@ -98,6 +121,7 @@ def running(db: sqlite3.Connection, job_id: str) -> RunningJob | None:
         element=row[0],
         attempt=row[1],
         failures=row[2],
+        asked=row[3] == 0,
         clients=tuple(Client(request_id=r, reply_to=to, wants=wants) for r, to, wants in clients),
     )
 
@@ -105,6 +129,12 @@ def running(db: sqlite3.Connection, job_id: str) -> RunningJob | None:
 def is_open(db: sqlite3.Connection, element: str) -> bool:
     """Return whether a job of `element` waits or is handed out."""
     return db.execute("SELECT 1 FROM jobs WHERE element = ?", (element,)).fetchone() is not None
+
+
+def waits(db: sqlite3.Connection, element: str) -> bool:
+    """Return whether a job of `element` waits."""
+    query = "SELECT 1 FROM jobs WHERE element = ? AND state = 'waiting'"
+    return db.execute(query, (element,)).fetchone() is not None
 
 
 def causes(db: sqlite3.Connection, job_id: str) -> tuple[str, ...]:
@@ -126,12 +156,14 @@ def put_back(
     *,
     failed: bool,
     set_aside_at: float | None = None,
+    held: bool = False,
 ) -> None:
     """Make a running job wait until `due_at`. If another one of its element waits already,
-    they become one, with the causes and clients of both; a client who still waits makes it
-    due at once."""
+    they become one, with the causes and clients of both, due when the later one is; a client who
+    still waits makes it due at once. A `held` job that met another one looks again when that is due."""
     other = db.execute(
-        "SELECT other.id, other.track FROM jobs JOIN jobs AS other USING (element)"
+        "SELECT other.id, other.track, other.priority, other.due_at, other.asked_at"
+        " FROM jobs JOIN jobs AS other USING (element)"
         " WHERE jobs.id = ? AND other.state = 'waiting'",
         (job_id,),
     ).fetchone()
@@ -139,12 +171,21 @@ def put_back(
         db.execute("UPDATE OR IGNORE job_causes SET job_id = ? WHERE job_id = ?", (job_id, other[0]))
         db.execute("UPDATE OR IGNORE job_clients SET job_id = ? WHERE job_id = ?", (job_id, other[0]))
         db.execute("DELETE FROM jobs WHERE id = ?", (other[0],))
-        db.execute("UPDATE jobs SET track = max(track, ?) WHERE id = ?", (other[1], job_id))
+        db.execute(
+            "UPDATE jobs SET track = max(track, ?), asked_at = ? WHERE id = ?", (other[1], other[4], job_id)
+        )
+        if held or other[2] == 0:
+            due_at, held, set_aside_at = other[3], False, None
+        else:
+            due_at = max(due_at, other[3])
     awaited = db.execute("SELECT 1 FROM job_clients WHERE job_id = ?", (job_id,)).fetchone() is not None
+    # What a person asked for stays so when it was interrupted, and when a newer request has joined.
+    asked = awaited or (other is not None and other[2] == 0)
     db.execute(
-        "UPDATE jobs SET state = 'waiting', priority = ?, due_at = ?, reason = ?, failures = failures + ?,"
+        "UPDATE jobs SET state = 'waiting', due_at = ?, reason = ?, failures = failures + ?, held = ?,"
+        " priority = CASE WHEN ? THEN 0 WHEN ? THEN 1 ELSE priority END,"
         " set_aside_at = ?, handed_out_at = NULL WHERE id = ?",
-        (0 if awaited else 1, 0.0 if awaited else due_at, reason, failed, set_aside_at, job_id),
+        (0.0 if awaited else due_at, reason, failed, held, asked, failed or held, set_aside_at, job_id),
     )
 
 

@@ -1,31 +1,21 @@
 """The numbered log and the story of handled events in the store."""
 
 import sqlite3
-import uuid
 from collections.abc import Sequence
 
 from hookfetch.core.codec import dump_record
 from hookfetch.core.commands import Announce, Outcome
-from hookfetch.core.entries import RefUpdated
-
-
-def begin(db: sqlite3.Connection) -> tuple[str, int]:
-    """Start a new epoch; return the log's id (made once) and the epoch's number (from 1)."""
-    db.execute("INSERT OR IGNORE INTO meta VALUES ('log_id', ?)", (uuid.uuid4().hex[:12],))
-    db.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', '0')")
-    db.execute("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'epoch'")
-    values = dict(db.execute("SELECT key, value FROM meta").fetchall())
-    return values["log_id"], int(values["epoch"])
+from hookfetch.core.entries import AlarmRaised, LogEntry, RefUpdated
+from hookfetch.core.rewrites import Rewrite
 
 
 def append(
     db: sqlite3.Connection, log_id: str, project: str, announce: Announce, causes: Sequence[str], now: float
 ) -> RefUpdated:
     """Append an announcement under the next number and return it."""
-    number = db.execute("SELECT coalesce(max(number), 0) + 1 FROM log").fetchone()[0]
     entry = RefUpdated(
         log_id=log_id,
-        number=number,
+        number=_next_number(db),
         project=project,
         element=announce.element,
         changes=announce.changes,
@@ -35,9 +25,42 @@ def append(
         causes=tuple(causes),
         announced_at=now,
     )
-    row = (number, announce.element, dump_record(entry), now)
-    db.execute("INSERT INTO log (number, element, entry, announced_at) VALUES (?, ?, ?, ?)", row)
+    write(db, entry)
     return entry
+
+
+def append_alarm(
+    db: sqlite3.Connection, log_id: str, project: str, rewrite: Rewrite, causes: Sequence[str], now: float
+) -> AlarmRaised:
+    """Append an alarm under the next number and return it."""
+    alarm = AlarmRaised(
+        log_id=log_id,
+        number=_next_number(db),
+        project=project,
+        element=rewrite.element,
+        causes=tuple(causes),
+        announced_at=now,
+        kind=rewrite.kind,
+        repository=rewrite.repository,
+        ref=rewrite.ref,
+        before=rewrite.before,
+        after=rewrite.after,
+        followed=not rewrite.held,
+    )
+    write(db, alarm)
+    return alarm
+
+
+def _next_number(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT coalesce(max(number), 0) + 1 FROM log").fetchone()[0])
+
+
+def write(db: sqlite3.Connection, entry: LogEntry) -> None:
+    """Write an entry under its own number, not published yet."""
+    row = (entry.number, entry.element, dump_record(entry), entry.announced_at, entry.type)
+    db.execute("INSERT INTO log (number, element, entry, announced_at, kind) VALUES (?, ?, ?, ?, ?)", row)
+    causes = [(cause, entry.number) for cause in entry.causes]
+    db.executemany("INSERT OR IGNORE INTO entry_causes VALUES (?, ?)", causes)
 
 
 def unpublished(db: sqlite3.Connection, most: int) -> list[tuple[int, bytes]]:
@@ -58,12 +81,13 @@ def unpublish_all(db: sqlite3.Connection) -> None:
 
 
 def compact(db: sqlite3.Connection, keep: int, events_before: float) -> None:
-    """Keep the newest `keep` entries and, beyond them, the newest of each element; forget
+    """Keep the newest `keep` entries and, beyond them, the newest update and alarm of each element; forget
     ended events that were handled before the given time."""
     newest = db.execute("SELECT coalesce(max(number), 0) FROM log").fetchone()[0]
     db.execute(
         "DELETE FROM log WHERE number <= ? AND published = 1"
-        " AND number < (SELECT max(number) FROM log AS later WHERE later.element = log.element)",
+        " AND number < (SELECT max(number) FROM log AS later"
+        " WHERE later.element = log.element AND later.kind = log.kind)",
         (newest - keep,),
     )
     db.execute("DELETE FROM events WHERE handled_at < ? AND outcome IS NOT NULL", (events_before,))

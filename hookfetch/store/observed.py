@@ -18,14 +18,14 @@ class ObservedRefs:
 
     async def known_refs(self, repository: RepositoryId) -> Mapping[str, RemoteRef] | None:
         """Return what `repository` held when it was last asked, or None before that."""
-        return await self._database.run(partial(_observed, repository=repository))
+        return await self._database.run(partial(observed, repository=repository))
 
     async def remember_refs(self, repository: RepositoryId, refs: Mapping[str, RemoteRef]) -> None:
         """Replace what `repository` is known to hold."""
         await self._database.run(partial(_observe, repository=repository, refs=refs, now=self._clock()))
 
 
-def _observed(db: sqlite3.Connection, repository: RepositoryId) -> dict[str, RemoteRef] | None:
+def observed(db: sqlite3.Connection, repository: RepositoryId) -> dict[str, RemoteRef] | None:
     """Return what `repository` held when it was last asked, or None before that."""
     known = db.execute("SELECT 1 FROM observed_repositories WHERE repository = ?", (repository,)).fetchone()
     if known is None:
@@ -44,3 +44,12 @@ def _observe(
         "INSERT INTO observed VALUES (?, ?, ?, ?)",
         [(repository, name, ref.oid, ref.peeled) for name, ref in refs.items()],
     )
+
+
+def recall(db: sqlite3.Connection, repository: RepositoryId, ref: str, oid: str | None) -> None:
+    """Have `repository` known to hold `ref` at `oid`, or not known to hold it."""
+    if oid is None:
+        db.execute("DELETE FROM observed WHERE repository = ? AND ref = ?", (repository, ref))
+    else:
+        row = (oid, repository, ref)
+        db.execute("UPDATE observed SET oid = ?, peeled = NULL WHERE repository = ? AND ref = ?", row)

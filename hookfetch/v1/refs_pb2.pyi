@@ -120,21 +120,25 @@ class WatchResponse(_message.Message):
 
     UPDATE_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
+    ALARM_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def update(self) -> Global___RefUpdate: ...
     @_builtins.property
     def progress(self) -> Global___Progress: ...
+    @_builtins.property
+    def alarm(self) -> Global___Alarm: ...
     def __init__(
         self,
         *,
         update: Global___RefUpdate | None = ...,
         progress: Global___Progress | None = ...,
+        alarm: Global___Alarm | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "progress", b"progress", "update", b"update"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "event", b"event", "progress", b"progress", "update", b"update"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "progress", b"progress", "update", b"update"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "event", b"event", "progress", b"progress", "update", b"update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["update", "progress"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["update", "progress", "alarm"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -286,6 +290,108 @@ class RefUpdate(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__element_key) -> _WhichOneofReturnType__element_key | None: ...
 
 Global___RefUpdate: _TypeAlias = RefUpdate  # noqa: Y015
+
+@_typing.final
+class Alarm(_message.Message):
+    """Alarm is an entry of a project's log, numbered among the updates and filtered like them:
+    history that an element follows was rewritten or removed upstream, and a person should
+    look. It is raised once for each element, repository, ref and place it went to, whoever
+    noticed: a forge's delivery, the sweep, or the engine after fetching.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Alarm._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: Alarm._Kind.ValueType  # 0
+        KIND_BRANCH_REWOUND: Alarm._Kind.ValueType  # 1
+        """The branch points at a commit that does not descend from the one before."""
+        KIND_BRANCH_DELETED: Alarm._Kind.ValueType  # 2
+        KIND_TAG_MOVED: Alarm._Kind.ValueType  # 3
+        """The tag points at another object than before."""
+        KIND_TAG_DELETED: Alarm._Kind.ValueType  # 4
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    KIND_UNSPECIFIED: Alarm.Kind.ValueType  # 0
+    KIND_BRANCH_REWOUND: Alarm.Kind.ValueType  # 1
+    """The branch points at a commit that does not descend from the one before."""
+    KIND_BRANCH_DELETED: Alarm.Kind.ValueType  # 2
+    KIND_TAG_MOVED: Alarm.Kind.ValueType  # 3
+    """The tag points at another object than before."""
+    KIND_TAG_DELETED: Alarm.Kind.ValueType  # 4
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ELEMENT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    REF_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    FOLLOWED_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    CAUSES_FIELD_NUMBER: _builtins.int
+    ANNOUNCED_AT_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    element: _builtins.str
+    """The full name, as in RefUpdate."""
+    kind: Global___Alarm.Kind.ValueType
+    repository: _builtins.str
+    """The upstream, `host[:port]/path` in lower case."""
+    ref: _builtins.str
+    """`refs/heads/...` or `refs/tags/...`; not set where it is not known."""
+    before: _builtins.str
+    """Object names; not set where there is none or it is not known."""
+    after: _builtins.str
+    followed: _builtins.bool
+    """Whether the element goes along, as the project's policy has it. If not, it stays at the
+    ref that was announced last until a person asks for it (SourceService.Track), or the
+    upstream moves to what it may follow.
+    """
+    cursor: _builtins.str
+    """Watch: the position just after this alarm. (The number is that of RefUpdate.cursor.)"""
+    @_builtins.property
+    def causes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the deliveries, sweeps or requests that led here."""
+
+    @_builtins.property
+    def announced_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        element: _builtins.str = ...,
+        kind: Global___Alarm.Kind.ValueType = ...,
+        repository: _builtins.str = ...,
+        ref: _builtins.str | None = ...,
+        before: _builtins.str | None = ...,
+        after: _builtins.str | None = ...,
+        followed: _builtins.bool = ...,
+        cursor: _builtins.str = ...,
+        causes: _abc.Iterable[_builtins.str] | None = ...,
+        announced_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "_before", b"_before", "_ref", b"_ref", "after", b"after", "announced_at", b"announced_at", "before", b"before", "ref", b"ref"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "_before", b"_before", "_ref", b"_ref", "after", b"after", "announced_at", b"announced_at", "before", b"before", "causes", b"causes", "cursor", b"cursor", "element", b"element", "followed", b"followed", "kind", b"kind", "project", b"project", "ref", b"ref", "repository", b"repository"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__after: _TypeAlias = _typing.Literal["after"]  # noqa: Y015
+    _WhichOneofArgType__after: _TypeAlias = _typing.Literal["_after", b"_after"]  # noqa: Y015
+    _WhichOneofReturnType__before: _TypeAlias = _typing.Literal["before"]  # noqa: Y015
+    _WhichOneofArgType__before: _TypeAlias = _typing.Literal["_before", b"_before"]  # noqa: Y015
+    _WhichOneofReturnType__ref: _TypeAlias = _typing.Literal["ref"]  # noqa: Y015
+    _WhichOneofArgType__ref: _TypeAlias = _typing.Literal["_ref", b"_ref"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after) -> _WhichOneofReturnType__after | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__before) -> _WhichOneofReturnType__before | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ref) -> _WhichOneofReturnType__ref | None: ...
+
+Global___Alarm: _TypeAlias = Alarm  # noqa: Y015
 
 @_typing.final
 class Change(_message.Message):

@@ -52,7 +52,7 @@ class RefServiceServicer:
     """
 
     def Watch(self, request, context):
-        """Streams announced refs: per project in the order of its log, each entry once.
+        """Streams announced refs and alarms: per project in the order of its log, each entry once.
 
         Every response moves the cursor on. A stream that ends is resumed by calling Watch with
         the last cursor: nothing is missed and nothing comes twice, also where a project's first

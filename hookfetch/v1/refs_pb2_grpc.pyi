@@ -39,7 +39,7 @@ class RefServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RefServiceAsyncStub: ...
     Watch: _grpc.UnaryStreamMultiCallable[_refs_pb2.WatchRequest, _refs_pb2.WatchResponse]
-    """Streams announced refs: per project in the order of its log, each entry once.
+    """Streams announced refs and alarms: per project in the order of its log, each entry once.
 
     Every response moves the cursor on. A stream that ends is resumed by calling Watch with
     the last cursor: nothing is missed and nothing comes twice, also where a project's first
@@ -67,7 +67,7 @@ class RefServiceAsyncStub(RefServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Watch: _aio.UnaryStreamMultiCallable[_refs_pb2.WatchRequest, _refs_pb2.WatchResponse]  # type: ignore[assignment]
-    """Streams announced refs: per project in the order of its log, each entry once.
+    """Streams announced refs and alarms: per project in the order of its log, each entry once.
 
     Every response moves the cursor on. A stream that ends is resumed by calling Watch with
     the last cursor: nothing is missed and nothing comes twice, also where a project's first
@@ -98,7 +98,7 @@ class RefServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _refs_pb2.WatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_refs_pb2.WatchResponse], _abc.AsyncIterator[_refs_pb2.WatchResponse]]:
-        """Streams announced refs: per project in the order of its log, each entry once.
+        """Streams announced refs and alarms: per project in the order of its log, each entry once.
 
         Every response moves the cursor on. A stream that ends is resumed by calling Watch with
         the last cursor: nothing is missed and nothing comes twice, also where a project's first

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.coordinator.coordinator import Coordinator
 from hookfetch.coordinator.loader import Loader
 from hookfetch.core.codec import dump_event, load_record, load_reply
-from hookfetch.core.entries import RefUpdated
+from hookfetch.core.entries import EpochBegan, RefUpdated
 from hookfetch.core.errors import ElementError, Permanent, Temporary
 from hookfetch.core.events import BranchPushed, FetchRequested, SourceRef, TrackRequested
 from hookfetch.core.jobs import Job, Reply
+from hookfetch.core.policy import Policy
 from hookfetch.core.ports import Finished, Message, OnTracked
 from hookfetch.core.repository import identify, routing_key
 from hookfetch.core.sources import Element, LoadedProject, Source
@@ -44,6 +46,7 @@ class FakeEngine:
         self.load_gate = asyncio.Event()
         self.load_gate.set()
         self.ran: list[Job] = []
+        self.seconds = 0.0  # that a job takes after it looked at the upstream
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -57,6 +60,7 @@ class FakeEngine:
         self.ran.append(job)
         ref = self.upstream.get(job.element, OLD)
         await self.gate.wait()
+        await asyncio.sleep(self.seconds)
         if isinstance(ref, Exception):
             raise ref
         refs = job.refs
@@ -84,11 +88,12 @@ async def open_no_sweep(accept: object) -> AsyncIterator[Any]:
 class Service:
     """A coordinator and a worker on one in-process bus; `entries` and `replies` are what came out."""
 
-    def __init__(self, root: Path, engine: FakeEngine) -> None:
+    def __init__(self, root: Path, engine: FakeEngine, policy: Policy | None = None) -> None:
         self.engine = engine
         self.bus = MemoryBus(root / "dead")
         self.database = Database(root / "store.sqlite")
-        self.loader = Loader(project="p", engine=engine, bus=self.bus, database=self.database)
+        clock = asyncio.get_running_loop().time
+        self.loader = Loader(project="p", engine=engine, bus=self.bus, database=self.database, clock=clock)
         self.coordinator = Coordinator(
             project="p",
             database=self.database,
@@ -96,6 +101,7 @@ class Service:
             loader=self.loader,
             open_sweep=open_no_sweep,
             retry=RetryPolicy(first=0.01, most=0.02, attempts=3, quarantine=3600.0),
+            policy=policy or Policy(),
             lease=60.0,
             clock=asyncio.get_running_loop().time,
         )
@@ -119,8 +125,9 @@ class Service:
 
     async def on_entry(self, message: Message) -> None:
         record = load_record(message.body)
-        assert isinstance(record, RefUpdated)
-        self.entries.append(record)
+        if not isinstance(record, EpochBegan):
+            assert isinstance(record, RefUpdated)
+            self.entries.append(replace(record, epoch=0))
 
     async def _on_reply(self, message: Message) -> None:
         self.replies[message.id] = load_reply(message.body)

@@ -9,10 +9,8 @@ from hookfetch.core.errors import Rejected
 from hookfetch.core.events import BranchDeleted, BranchPushed, TagPushed, UpstreamFact
 from hookfetch.core.repository import identify
 from hookfetch.demo.deliveries import github_push, gitlab_push
-from hookfetch.forges import load_forges
-from tests.forges.corpus import NEW, NULL, OLD, SIGNING_TOKEN, delivery
+from tests.forges.corpus import FORGES, NEW, NULL, OLD, SIGNING_TOKEN, delivery
 
-FORGES = load_forges()
 Push = Callable[[str, str, str, str, str, str], tuple[dict[str, str], bytes]]
 URL = "http://127.0.0.1:8123/group/lib.git"
 SENDERS = [("github", github_push, "s"), ("gitlab", gitlab_push, "s"), ("gitlab", gitlab_push, SIGNING_TOKEN)]

@@ -5,10 +5,11 @@ import pytest
 from hookfetch.core.errors import Rejected
 from hookfetch.core.events import BranchDeleted, BranchPushed, Pinged, ReleasePublished, TagDeleted, TagPushed
 from hookfetch.core.ports import Forge
-from hookfetch.forges import forgejo, gitea
-from tests.forges.corpus import NEW, NULL, OLD, parse
+from tests.forges.corpus import FORGES, NEW, NULL, OLD, parse
 
-BRANDS = pytest.mark.parametrize(("forge", "brand"), [(gitea.FORGE, "gitea"), (forgejo.FORGE, "forgejo")])
+BRANDS = pytest.mark.parametrize(
+    ("forge", "brand"), [(FORGES[brand], brand) for brand in ("gitea", "forgejo", "gogs")]
+)
 REPOSITORY = {
     "html_url": "https://forge.example.org/o/r",
     "clone_url": "https://forge.example.org/o/r.git",
@@ -103,7 +104,9 @@ def test_an_event_that_moves_no_ref_gives_nothing(forge: Forge, brand: str, name
 
 
 def test_each_brand_reads_its_own_headers() -> None:
-    assert refused_for(gitea.FORGE, {"x-github-event": "push", "x-forgejo-event": "push"}, PUSH) == "forge"
-    assert refused_for(forgejo.FORGE, {"x-github-event": "push", "x-gitea-event": "push"}, PUSH) == "forge"
-    assert gitea.FORGE.delivery_id({"x-gitea-delivery": "1", "x-forgejo-delivery": "2"}) == "1"
-    assert forgejo.FORGE.delivery_id({"x-gitea-delivery": "1", "x-forgejo-delivery": "2"}) == "2"
+    for brand in ("gitea", "forgejo", "gogs"):
+        others = {f"x-{other}-event": "push" for other in ("github", "gitea", "forgejo", "gogs")}
+        del others[f"x-{brand}-event"]
+        assert refused_for(FORGES[brand], others, PUSH) == "forge"
+    assert FORGES["gitea"].delivery_id({"x-gitea-delivery": "1", "x-forgejo-delivery": "2"}) == "1"
+    assert FORGES["forgejo"].delivery_id({"x-gitea-delivery": "1", "x-forgejo-delivery": "2"}) == "2"

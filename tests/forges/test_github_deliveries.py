@@ -15,8 +15,9 @@ from hookfetch.core.events import (
     TagDeleted,
     TagPushed,
 )
-from hookfetch.forges.github import FORGE
-from tests.forges.corpus import NEW, NULL, OLD, delivery, hex_hmac, parse
+from tests.forges.corpus import FORGES, NEW, NULL, OLD, delivery, hex_hmac, parse
+
+FORGE = FORGES["github"]
 
 REPOSITORY = {
     "html_url": "https://github.com/o/r",

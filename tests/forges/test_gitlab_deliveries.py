@@ -11,8 +11,9 @@ from hookfetch.core.events import (
     TagDeleted,
     TagPushed,
 )
-from hookfetch.forges.gitlab import FORGE
-from tests.forges.corpus import NEW, NULL, OLD, parse
+from tests.forges.corpus import FORGES, NEW, NULL, OLD, parse
+
+FORGE = FORGES["gitlab"]
 
 PROJECT = {
     "web_url": "https://gitlab.example.com/g/s/p",

@@ -14,7 +14,7 @@ from hookfetch.core.codec import load_event
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.errors import Permanent, Rejected, Temporary
 from hookfetch.core.events import BranchPushed, Fact, Pinged, UpstreamFact
-from hookfetch.core.ports import Bus, DeadLetter, Forge, Message
+from hookfetch.core.ports import Bus, DeadLetter, Forge, HookOptions, Message
 from hookfetch.core.repository import RepositoryId, routing_key
 from hookfetch.forges import load_forges
 from hookfetch.server import relay as relay_module
@@ -283,7 +283,7 @@ def corpus(forge: str) -> list[Delivery]:
 
 
 async def test_recorded_deliveries_reach_the_project_that_follows_their_repository(tmp_path: Path) -> None:
-    forges = load_forges()
+    forges = {name: factory(HookOptions()) for name, factory in load_forges().items()}
     deliveries = [delivery for name in ("github", "gitlab", "gitea") for delivery in corpus(name)]
     facts = [fact for delivery in deliveries for fact in forges[delivery.hook].parse(delivery)]
     expected = {fact.id for fact in facts if fact.repositories and not isinstance(fact, Pinged)}

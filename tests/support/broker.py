@@ -44,12 +44,14 @@ def private_broker() -> Iterator[str]:
 class PrivateBroker:
     """A broker process and its port mapper; entering starts them, leaving ends and reaps both.
 
-    `kill`, `stop` and `start` in between make outages; what is durable survives them.
+    `kill`, `stop` and `start` in between make outages; what is durable survives them. `settings` are
+    more lines of its rabbitmq.conf.
     """
 
-    def __init__(self) -> None:
-        self._amqp, self._distribution, self._mapper_port = _free_ports(3)
+    def __init__(self, settings: str = "") -> None:
+        self._amqp, self._distribution, self._mapper_port = free_ports(3)
         self.url = f"amqp://guest:guest@127.0.0.1:{self._amqp}/"
+        self._settings = settings
         self._folder = Path()
         self._mapper: subprocess.Popen[bytes] | None = None
         self._broker: subprocess.Popen[bytes] | None = None
@@ -134,11 +136,25 @@ class PrivateBroker:
         assert self._broker is not None
         os.killpg(self._broker.pid, signal.SIGCONT)
 
+    def ctl(self, *arguments: str) -> str:
+        """Run rabbitmqctl on this broker and return what it prints; CalledProcessError when it fails."""
+        done = subprocess.run(
+            [_PROGRAMS / "rabbitmqctl", "--quiet", *arguments],
+            env=self._environment(),
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        return done.stdout
+
     def _prepare(self) -> None:
         (self._folder / "home").mkdir()
         (self._folder / "enabled_plugins").write_text("[].\n")
         (self._folder / "rabbitmq.conf").write_text(
-            "vm_memory_high_watermark.absolute = 2GB\ndisk_free_limit.absolute = 200MB\n"
+            "vm_memory_high_watermark.absolute = 2GB\ndisk_free_limit.absolute = 200MB\n" + self._settings
         )
         # In the foreground, so that it is our child: the one that Erlang starts by itself is nobody's.
         self._mapper = subprocess.Popen(
@@ -191,7 +207,7 @@ class PrivateBroker:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Return free ports below the ephemeral range, so that a broker gets its own back after an outage."""
     found: list[int] = []
     while len(found) < count:

@@ -3,7 +3,7 @@ are handled or queued; only dead letters are on disk. It never serves another pr
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 from hookfetch.bus.attempts import Backoff
@@ -13,8 +13,10 @@ from hookfetch.bus.memory.inbox import MemoryInbox
 from hookfetch.bus.memory.jobs import JobQueue, Worker
 from hookfetch.bus.memory.lane import Coordinator, Lane
 from hookfetch.bus.memory.log import Follower, LogWindow
+from hookfetch.bus.memory.replays import Replays
+from hookfetch.core.errors import Temporary
 from hookfetch.core.jobs import Priority
-from hookfetch.core.ports import DeadLetter, Handler, Inbox, Message, Subscription
+from hookfetch.core.ports import DeadLetter, Handler, Inbox, Judge, Message, Subscription
 
 
 class MemoryBus:
@@ -42,6 +44,8 @@ class MemoryBus:
         self._lanes: dict[str, Lane] = {}
         self._bindings: dict[str, frozenset[str]] = {}
         self._inboxes: dict[str, MemoryInbox] = {}
+        self._listeners: list[MemoryInbox] = []
+        self._watched: dict[str, Replays] = {}
         self._consumers = Consumers()
 
     @property
@@ -86,6 +90,12 @@ class MemoryBus:
         if inbox is not None and not inbox.ended:
             inbox.put(message)
 
+    async def publish_question(self, message: Message) -> None:
+        """Return once everyone who answers has the question; Busy when too many wait with one of them."""
+        for listener in self._listeners:
+            if not listener.ended:
+                listener.put(message)
+
     async def bury(self, letter: DeadLetter) -> None:
         """Return once the letter is on disk; Temporary when the folder is full or refuses."""
         await asyncio.to_thread(self._folder.add, letter)
@@ -103,12 +113,30 @@ class MemoryBus:
         self._bindings[project] = keys
 
     async def coordinate(
-        self, project: str, handler: Handler, on_active: Callable[[], Awaitable[None]]
+        self,
+        project: str,
+        handler: Handler,
+        on_active: Callable[[], Awaitable[None]],
+        on_passive: Callable[[], Awaitable[None]] | None = None,
     ) -> Subscription:
         """Consume a project's facts and events, or stand by while another coordinator does."""
-        coordinator = Coordinator(self._lane(project), handler, on_active)
+        coordinator = Coordinator(self._lane(project), handler, on_active, on_passive)
         self._consumers.add(coordinator)
+        self._replays(project)
         return coordinator
+
+    async def recover(
+        self,
+        project: str,
+        mark: Message,
+        since: float | None,  # noqa: ARG002 (nothing is saved by it here)
+    ) -> AsyncIterator[Message]:
+        """Append `mark` and yield the project's records before it, all that are kept: it is known here
+        who is the active one, since it asks."""
+        records = self._log.records(f"{project}/")
+        self._log.append(mark)
+        for record in records:
+            yield record
 
     async def work(self, handler: Handler, concurrency: int) -> Subscription:
         """Consume jobs, interactive ones first, at most `concurrency` at once."""
@@ -129,6 +157,34 @@ class MemoryBus:
         self._inboxes[inbox.address] = inbox
         self._consumers.add(inbox)
         return inbox
+
+    async def answer(self, handler: Handler) -> Subscription:
+        """Hear every question from now on; at most 1000 wait."""
+        listener = MemoryInbox(f"questions-{uuid.uuid4()}", handler)
+        self._listeners = [*(known for known in self._listeners if not known.ended), listener]
+        self._consumers.add(listener)
+        return listener
+
+    async def sift(self, judge: Judge) -> None:
+        """Ask `judge` about each dead letter, oldest first, until it says `stop`."""
+        for letter in await asyncio.to_thread(self._folder.letters):
+            verdict = await judge(letter)
+            if verdict == "stop":
+                return
+            if verdict == "remove":
+                await asyncio.to_thread(self._folder.sift, letter)
+
+    async def revive(self, letter: DeadLetter) -> None:
+        """Mark an event's letter durably; whoever runs its project takes it up within about a second."""
+        if not letter.origin.startswith("project:"):
+            raise Temporary(f"{letter.id}: in one process a {letter.origin} does not go through the bus")
+        await asyncio.to_thread(self._folder.replay, letter)
+
+    def _replays(self, project: str) -> None:
+        known = self._watched.get(project)
+        if known is None or known.ended:
+            self._watched[project] = Replays(self._folder, self._lane(project))
+            self._consumers.add(self._watched[project])
 
     def _lane(self, project: str) -> Lane:
         lane = self._lanes.get(project)

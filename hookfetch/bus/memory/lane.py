@@ -107,11 +107,18 @@ def _refuse(envelope: _Envelope, error: Temporary) -> None:
 class Coordinator(Consumer):
     """A consumer of a lane: stands by until it is the first, then handles one message at a time."""
 
-    def __init__(self, lane: Lane, handler: Handler, on_active: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        lane: Lane,
+        handler: Handler,
+        on_active: Callable[[], Awaitable[None]],
+        on_passive: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         super().__init__()
         self._lane = lane
         self._handler = handler
         self._on_active = on_active
+        self._on_passive = on_passive
         lane.join(self)
         self.start()
 
@@ -125,6 +132,8 @@ class Coordinator(Consumer):
                     return
                 if await self._activate():
                     await self._handle_all()
+                    if self._on_passive is not None:
+                        await self._on_passive()
                     return
                 # Another one may be luckier: to the end of the line, and try again after a pause.
                 failures += 1

@@ -38,6 +38,11 @@ class LogWindow:
         self._grown.set()
         self._grown = asyncio.Event()
 
+    def records(self, prefix: str) -> list[Message]:
+        """Return the entries whose id begins with `prefix`, in order."""
+        at = self._end % len(self._ring) if self._ring else 0
+        return [entry for entry in (*self._ring[at:], *self._ring[:at]) if entry.id.startswith(prefix)]
+
     async def read(self, position: int) -> Message:
         """Return the entry at `position`, waiting until it is written; not for one before `first`."""
         while position >= self._end:

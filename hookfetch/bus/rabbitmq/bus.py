@@ -2,7 +2,7 @@
 stands on the broker is in `topology`; what each consumer promises is in a module of its own."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from hookfetch.bus.attempts import Backoff
 from hookfetch.bus.consumer import Consumers
@@ -10,21 +10,24 @@ from hookfetch.bus.rabbitmq.bindings import Bindings
 from hookfetch.bus.rabbitmq.consumer import Settling
 from hookfetch.bus.rabbitmq.inbox import AmqpInbox
 from hookfetch.bus.rabbitmq.letters import Graveyard
-from hookfetch.bus.rabbitmq.link import Link, broker_url, temporary
+from hookfetch.bus.rabbitmq.link import Address, Link, broker_address, temporary
 from hookfetch.bus.rabbitmq.log import LogConsumer
 from hookfetch.bus.rabbitmq.project import ProjectConsumer
 from hookfetch.bus.rabbitmq.publisher import Publisher, amqp_message
-from hookfetch.bus.rabbitmq.topology import FACTS, LOG, declare_shared, jobs_queue
+from hookfetch.bus.rabbitmq.questions import QuestionConsumer
+from hookfetch.bus.rabbitmq.recovery import append_mark, records_before
+from hookfetch.bus.rabbitmq.topology import FACTS, LOG, QUESTIONS, declare_shared, jobs_queue
 from hookfetch.bus.rabbitmq.work import WorkConsumer
 from hookfetch.core.errors import Temporary
 from hookfetch.core.jobs import Priority
-from hookfetch.core.ports import DeadLetter, Handler, Inbox, Message, Subscription
+from hookfetch.core.ports import DeadLetter, Handler, Inbox, Judge, Message, Subscription
 
 
 class RabbitBus:
     """A `Bus` on a broker; it satisfies the Protocol, and adds what follows.
 
-    `url` is `amqp://user:password@host:port/vhost` (or `amqps`); ConfigurationError when it is none.
+    `broker` is `amqp://user:password@host:port/vhost`, ConfigurationError when it is none, or the
+    address that `broker_address` made of such a URL.
     Every call ends within about `confirm_timeout` seconds, with Temporary if need be (`bind` and
     looking through dead letters: each answer of the broker does). Consumers outlive the
     connection: they, their queues and their bindings are there again when the broker is. Consumers and
@@ -32,8 +35,11 @@ class RabbitBus:
     and would stop reading acknowledgements.
     """
 
-    def __init__(self, url: str, *, confirm_timeout: float, backoff: Backoff | None = None) -> None:
-        broker = broker_url(url)
+    def __init__(
+        self, broker: str | Address, *, confirm_timeout: float, backoff: Backoff | None = None
+    ) -> None:
+        if isinstance(broker, str):
+            broker = broker_address(broker)
         self._timeout = confirm_timeout
         self._backoff = backoff or Backoff()
         self._out = Link(broker, confirm_timeout)
@@ -41,6 +47,7 @@ class RabbitBus:
         self._publisher = Publisher(self._out, confirm_timeout)
         self._graveyard = Graveyard(self._in, self._publisher, confirm_timeout)
         self._bindings = Bindings(self._in, self._publisher, confirm_timeout)
+        self._coordinating: list[ProjectConsumer] = []
         self._consumers = Consumers()
 
     @property
@@ -85,9 +92,17 @@ class RabbitBus:
         """Append to the log."""
         await self._publisher.publish(amqp_message(message), LOG)
 
+    async def publish_delivery(self, message: Message) -> None:
+        """Send an encoded delivery to whichever ingress takes it, as one that was just accepted."""
+        await self._publisher.publish_delivery(amqp_message(message))
+
     async def publish_reply(self, address: str, message: Message) -> None:
         """Send to an inbox; the broker confirms, and forgets, what is for one that is gone."""
         await self._publisher.publish(amqp_message(message), address, mandatory=False)
+
+    async def publish_question(self, message: Message) -> None:
+        """Send to the queue of everyone who answers."""
+        await self._publisher.publish(amqp_message(message), "", exchange=QUESTIONS, mandatory=False)
 
     async def bury(self, letter: DeadLetter) -> None:
         """Keep a dead letter; Temporary when there are too many."""
@@ -96,6 +111,19 @@ class RabbitBus:
     async def dead_letters(self) -> list[DeadLetter]:
         """Return the dead letters, oldest first, at most 10,000; they stay."""
         return await self._graveyard.letters()
+
+    async def sift(self, judge: Judge) -> None:
+        """Ask `judge` about each dead letter, in the queue's order, until it says `stop`."""
+        await self._graveyard.sift(judge)
+
+    async def revive(self, letter: DeadLetter) -> None:
+        """Send a dead event to its project's queue, a dead delivery to whichever ingress takes it."""
+        kind, _, project = letter.origin.partition(":")
+        if kind == "project":
+            message = Message(id=letter.id, body=letter.body, earlier=letter.attempts)
+            await self.publish_event(project, message)
+        elif kind == "delivery":
+            await self.publish_delivery(Message(id=letter.id, body=letter.body))
 
     async def exhume(self, letter_id: str) -> DeadLetter | None:
         """Remove the first dead letter of this id and return it, or None."""
@@ -106,13 +134,28 @@ class RabbitBus:
         await self._bindings.set(project, keys)
 
     async def coordinate(
-        self, project: str, handler: Handler, on_active: Callable[[], Awaitable[None]]
+        self,
+        project: str,
+        handler: Handler,
+        on_active: Callable[[], Awaitable[None]],
+        on_passive: Callable[[], Awaitable[None]] | None = None,
     ) -> Subscription:
         """Consume a project's facts and events, or stand by while another coordinator does."""
         settling = self._settling(handler, f"project:{project}")
-        consumer = ProjectConsumer(self._in, project, self._publisher, settling, on_active)
+        consumer = ProjectConsumer(self._in, project, self._publisher, settling, on_active, on_passive)
+        self._coordinating = [known for known in self._coordinating if not known.ended] + [consumer]
         self._consumers.add(consumer)
         return consumer
+
+    async def recover(self, project: str, mark: Message, since: float | None) -> AsyncIterator[Message]:
+        """Append `mark` by the active consumer's own channel, and yield the project's records before it."""
+        tenures = (consumer.tenure for consumer in self._coordinating if consumer.project == project)
+        tenure = next((channel for channel in tenures if channel is not None), None)
+        if tenure is None:
+            raise Temporary(f"{project}: this consumer is not the active one")
+        await append_mark(tenure, mark, self._timeout)
+        async for record in records_before(self._in, project, mark, since, self._timeout):
+            yield record
 
     async def work(self, handler: Handler, concurrency: int) -> Subscription:
         """Consume jobs, interactive ones first, at most `concurrency` at once."""
@@ -136,6 +179,17 @@ class RabbitBus:
             raise
         self._consumers.add(inbox)
         return inbox
+
+    async def answer(self, handler: Handler) -> Subscription:
+        """Hear every question from now on; Temporary when the broker gives no queue in time."""
+        consumer = QuestionConsumer(self._in, handler)
+        try:
+            await consumer.until_ready(self._timeout)
+        except Temporary:
+            await consumer.cancel()
+            raise
+        self._consumers.add(consumer)
+        return consumer
 
     def _settling(self, handler: Handler, origin: str) -> Settling:
         return Settling(handler, self._graveyard, self._backoff, origin)

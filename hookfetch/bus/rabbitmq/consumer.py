@@ -12,6 +12,7 @@ from hookfetch.bus.attempts import Backoff, Outcome, attempt, letter_of
 from hookfetch.bus.consumer import Consumer
 from hookfetch.bus.rabbitmq.letters import Graveyard
 from hookfetch.bus.rabbitmq.link import Link, temporary
+from hookfetch.bus.rabbitmq.publisher import EARLIER
 from hookfetch.bus.rabbitmq.topology import PROBE
 from hookfetch.core.errors import Temporary
 from hookfetch.core.ports import Handler, Message
@@ -125,11 +126,13 @@ class Settling:
 
 def message_of(delivered: AbstractIncomingMessage) -> Message:
     """Return a broker's message as ours; quorum queues count the deliveries before this one."""
-    earlier = delivered.headers.get("x-delivery-count", 0)
+    before = delivered.headers.get("x-delivery-count", 0)
+    earlier = delivered.headers.get(EARLIER, 0)
     return Message(
         id=delivered.message_id or "",
         body=delivered.body,
-        attempt=1 + (earlier if isinstance(earlier, int) else 0),
+        attempt=1 + (before if isinstance(before, int) else 0),
+        earlier=earlier if isinstance(earlier, int) else 0,
     )
 
 

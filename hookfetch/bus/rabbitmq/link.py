@@ -2,8 +2,11 @@
 the client library raises becomes Temporary here, in bounded time and without the URL's password."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import aio_pika
 import structlog
@@ -66,11 +69,57 @@ def temporary(what: str) -> Iterator[None]:
         raise Temporary(f"{what}: {type(error).__name__}: {error}".rstrip(": ")) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a broker is. `tls` decides whom to trust, where `url` is `amqps`."""
+
+    url: URL = field(repr=False)
+    tls: ssl.SSLContext | None = None
+
+
+def broker_address(
+    url: str, *, ca: Path | None = None, certificate: Path | None = None, key: Path | None = None
+) -> Address:
+    """Return a broker's address. Over `amqps` its certificate must be signed by `ca` (PEM; the system's
+    authorities without one) for the URL's host; `certificate` and `key` (PEM) are shown to it.
+    ConfigurationError says what cannot be used, without repeating the URL."""
+    broker = broker_url(url)
+    if broker.scheme != "amqps":
+        if ca or certificate or key:
+            raise ConfigurationError("bus.ca_file, bus.cert_file, bus.key_file: need an amqps:// URL")
+        return Address(broker)
+    if key and not certificate:
+        raise ConfigurationError("bus.key_file: needs bus.cert_file beside it")
+    try:
+        context = ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        raise ConfigurationError(f"{ca}: bus.ca_file: no certificates can be read: {error}") from error
+    if certificate:
+        try:
+            context.load_cert_chain(certificate, key)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{certificate}: bus.cert_file, bus.key_file: no pair that can be read: {error}"
+            ) from error
+    return Address(broker, context)
+
+
+def _distrusted(error: BaseException) -> str | None:
+    """Return why the broker's certificate was refused, if that is what `error` comes from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
 class Link:
     """A connection that its users share; `timeout` (seconds) bounds opening it and each channel."""
 
-    def __init__(self, url: URL, timeout: float) -> None:
-        self._url = url
+    def __init__(self, address: Address, timeout: float) -> None:
+        url = address.url
+        self._address = address
         self._timeout = timeout
         self._place = f"broker {url.host}:{url.port or url.scheme}"
         self._connection: AbstractConnection | None = None
@@ -86,6 +135,14 @@ class Link:
                     await self._connected()
                 except (AuthenticationError, ProbableAuthenticationError) as error:
                     raise ConfigurationError(f"{self._place}: refused the user or the password") from error
+                except OSError as error:
+                    reason = _distrusted(error)
+                    if reason is None:
+                        raise
+                    raise ConfigurationError(
+                        f"{self._place}: its certificate is not trusted ({reason}): let bus.ca_file name the"
+                        " authority that signed it, and bus.url the host that it is for"
+                    ) from error
 
     async def channel(self, *, on_return_raises: bool = False) -> AbstractChannel:
         """Return a new channel with confirms; Temporary when the broker is unreachable."""
@@ -120,7 +177,7 @@ class Link:
                 raise Temporary(f"{self._place}: unreachable a moment ago")
             self._not_before = now + _REDIAL
             await self.close()
-            self._connection = await aio_pika.connect(self._url)
+            self._connection = await aio_pika.connect(self._address.url, ssl_context=self._address.tls)
             log.info("broker_connected", broker=self._place)
             return self._connection
 

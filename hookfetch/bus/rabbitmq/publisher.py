@@ -1,24 +1,32 @@
 """Publishing with confirms: a message is the broker's once `publish` returns, and not before."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from weakref import WeakValueDictionary
 
 from aio_pika import DeliveryMode
 from aio_pika import Message as AmqpMessage
-from aio_pika.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, AbstractQueue
 from aio_pika.exceptions import PublishError
+from aiormq.channel import Channel
 from pamqp.common import FieldTable
 
 from hookfetch.bus.rabbitmq.link import Link, temporary
-from hookfetch.bus.rabbitmq.topology import declare_project, project_queue
+from hookfetch.bus.rabbitmq.topology import DELIVERIES, declare_deliveries, declare_project, project_queue
 from hookfetch.core.errors import Permanent
 from hookfetch.core.ports import Message
 
+EARLIER = "earlier-attempts"  # the header that says how often a message was tried before its replay
 _SHORT_STRING = 255  # bytes: AMQP 0-9-1's limit for a property such as the message id
+
+_Declare = Callable[[AbstractChannel], Awaitable[AbstractQueue]]
 
 
 def amqp_message(message: Message, headers: FieldTable | None = None) -> AmqpMessage:
     """Return `message` as it goes over the wire, persistent; Permanent when its id does not fit."""
+    if message.earlier:
+        headers = {**(headers or {}), EARLIER: message.earlier}
     if len(message.id.encode()) > _SHORT_STRING:
         raise Permanent(f"the message id is longer than {_SHORT_STRING} bytes: {message.id[:60]}…")
     return AmqpMessage(
@@ -54,12 +62,26 @@ class Publisher:
     async def publish_to_project(self, project: str, message: AmqpMessage) -> None:
         """Publish to a project's queue, which is declared first: it keeps what comes before the
         project's first coordinator."""
-        key = project_queue(project)
+        await self._publish_declared(
+            project_queue(project), partial(declare_project, project=project), message
+        )
+
+    async def publish_delivery(self, message: AmqpMessage) -> None:
+        """Publish to the queue of accepted deliveries, which is declared first."""
+        await self._publish_declared(DELIVERIES, declare_deliveries, message)
+
+    async def check(self) -> None:
+        """Return if the broker answers now, and has the queue of accepted deliveries; Temporary otherwise."""
+        with temporary(f"looking at {DELIVERIES}"):
+            async with asyncio.timeout(self._timeout):
+                await declare_deliveries(await self._open())
+
+    async def _publish_declared(self, key: str, declare: _Declare, message: AmqpMessage) -> None:
         with temporary(f"publishing to {key}"):
             async with asyncio.timeout(self._timeout):
                 channel = await self._open()
                 if key not in self._declared:
-                    await declare_project(channel, project)
+                    await declare(channel)
                     self._declared.add(key)
                 try:
                     await self._confirmed(message, key, "", mandatory=True)
@@ -70,11 +92,17 @@ class Publisher:
     async def _confirmed(self, message: AmqpMessage, key: str, exchange: str, mandatory: bool) -> None:
         lock = self._in_flight.setdefault(str(message.message_id), asyncio.Lock())
         async with lock:
-            channel = await self._open()
-            target = (
-                await channel.get_exchange(exchange, ensure=False) if exchange else channel.default_exchange
+            underlay = await (await self._open()).get_underlay_channel()
+            assert isinstance(underlay, Channel)  # the interface does not know `wait`
+            # Not waiting until it is written: only one at a time could be, and the confirm says it too.
+            await underlay.basic_publish(
+                message.body,
+                exchange=exchange,
+                routing_key=key,
+                properties=message.properties,
+                mandatory=mandatory,
+                wait=False,
             )
-            await target.publish(message, key, mandatory=mandatory)
 
     async def _open(self) -> AbstractChannel:
         async with self._opening:

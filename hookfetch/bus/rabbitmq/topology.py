@@ -8,8 +8,10 @@ nothing is ever deleted here.
 | `hookfetch.project.<p>` | quorum queue, single active consumer | a project's facts and events |
 | `hookfetch.bindings.<p>` | quorum queue | the record of which keys are bound (see `amqp_bindings`) |
 | `hookfetch.jobs.interactive`, `.background` | quorum queues | jobs |
+| `hookfetch.deliveries` | quorum queue, single active consumer | accepted deliveries: see `spool` |
 | `hookfetch.dead` | quorum queue | dead letters |
 | `hookfetch.log` | stream | the log |
+| `hookfetch.questions` | fanout exchange | questions to all who answer, each with a queue that goes with it |
 
 `hookfetch.unmatched` has no queue: what comes to it ends there, and an operator who wonders why a push
 had no effect may bind one. A full queue refuses (reject-publish), so the sender learns of it; only the
@@ -30,7 +32,9 @@ from hookfetch.core.jobs import Priority
 FACTS = "hookfetch.facts"
 UNMATCHED = "hookfetch.unmatched"
 DEAD = "hookfetch.dead"
+DELIVERIES = "hookfetch.deliveries"
 LOG = "hookfetch.log"
+QUESTIONS = "hookfetch.questions"
 PROBE = "probe"  # the type of a message that only wakes a coordinator; see amqp_project
 _PROJECT = "hookfetch.project."
 _BINDINGS = "hookfetch.bindings."
@@ -39,10 +43,12 @@ _JOBS = "hookfetch.jobs."
 DELIVERY_LIMIT = 20  # deaths of consumers while they hold one message; see core.ports.MAX_ATTEMPTS
 DEAD_LIMIT = 10_000  # letters
 _PROJECT_BYTES = 1024**3
+_DELIVERIES_BYTES = 4 * 1024**3
 _JOBS_LIMIT = 100_000
 _LOG_BYTES = 1024**3
 _LOG_SEGMENT_BYTES = 64 * 1024**2  # a stream is cut by whole segments
 _INBOX_LIMIT = 1000
+_QUESTION_MILLISECONDS = 5000  # longer than anyone waits for answers
 
 
 def project_queue(project: str) -> str:
@@ -61,7 +67,9 @@ def jobs_queue(priority: Priority) -> str:
 
 
 def origin_of(queue: str) -> str:
-    """Return the dead letter's origin for messages of `queue`: `project:<name>` or `jobs`."""
+    """Return the dead letter's origin for messages of `queue`: `project:<name>`, `delivery` or `jobs`."""
+    if queue == DELIVERIES:
+        return "delivery"
     if queue.startswith(_PROJECT):
         return f"project:{queue.removeprefix(_PROJECT)}"
     return "jobs"
@@ -71,9 +79,11 @@ async def declare_shared(channel: AbstractChannel) -> None:
     """Declare all that does not belong to one project."""
     await declare_facts(channel)
     await declare_dead(channel)
+    await declare_deliveries(channel)
     await declare_jobs(channel, "interactive")
     await declare_jobs(channel, "background")
     await declare_log(channel)
+    await declare_questions(channel)
 
 
 async def declare_facts(channel: AbstractChannel) -> AbstractExchange:
@@ -102,6 +112,16 @@ async def declare_bindings(channel: AbstractChannel, project: str) -> AbstractQu
     return await _quorum(channel, bindings_queue(project), {})
 
 
+async def declare_deliveries(channel: AbstractChannel) -> AbstractQueue:
+    """Declare the queue of accepted deliveries. One consumer at a time, or facts of one repository would
+    overtake; no delivery limit, since a flapping broker must not end what was accepted."""
+    return await _quorum(
+        channel,
+        DELIVERIES,
+        {"x-single-active-consumer": True, "x-max-length-bytes": _DELIVERIES_BYTES, **_REJECTED},
+    )
+
+
 async def declare_jobs(channel: AbstractChannel, priority: Priority) -> AbstractQueue:
     """Declare the queue of jobs of `priority`."""
     return await _quorum(channel, jobs_queue(priority), {"x-max-length": _JOBS_LIMIT, **_TO_THE_DEAD})
@@ -122,6 +142,19 @@ async def declare_log(channel: AbstractChannel) -> AbstractQueue:
     return await channel.declare_queue(LOG, durable=True, arguments=arguments)
 
 
+async def declare_questions(channel: AbstractChannel) -> AbstractExchange:
+    """Declare the exchange of questions."""
+    return await channel.declare_exchange(QUESTIONS, ExchangeType.FANOUT, durable=True)
+
+
+async def declare_asked(channel: AbstractChannel) -> AbstractQueue:
+    """Declare a queue of questions that goes with this connection; of too many the oldest are forgotten."""
+    arguments: FieldTable = {"x-max-length": _INBOX_LIMIT, "x-message-ttl": _QUESTION_MILLISECONDS}
+    queue = await channel.declare_queue("", exclusive=True, auto_delete=True, arguments=arguments)
+    await queue.bind(await declare_questions(channel))
+    return queue
+
+
 async def declare_inbox(channel: AbstractChannel) -> AbstractQueue:
     """Declare a queue that goes with this connection; the broker names it."""
     arguments: FieldTable = {"x-max-length": _INBOX_LIMIT, "x-overflow": "reject-publish"}
@@ -129,12 +162,12 @@ async def declare_inbox(channel: AbstractChannel) -> AbstractQueue:
 
 
 # At-least-once dead-lettering needs reject-publish, and is not the default: the default may lose.
-_TO_THE_DEAD: FieldTable = {
-    "x-delivery-limit": DELIVERY_LIMIT,
+_REJECTED: FieldTable = {
     "x-dead-letter-exchange": "",
     "x-dead-letter-routing-key": DEAD,
     "x-dead-letter-strategy": "at-least-once",
 }
+_TO_THE_DEAD: FieldTable = {"x-delivery-limit": DELIVERY_LIMIT, **_REJECTED}
 
 
 async def _quorum(channel: AbstractChannel, name: str, arguments: FieldTable) -> AbstractQueue:

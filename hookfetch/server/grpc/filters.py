@@ -1,17 +1,12 @@
-"""Which updates a client asked for: projects by name, elements by BuildStream's globs. Pure.
+"""Which updates a client asked for: projects by name, elements by BuildStream's globs. Pure."""
 
-A pattern comes from anyone, so it is matched by sets of places rather than by one regular
-expression: the cost grows with the pattern's length, never with the ways it could match.
-"""
-
-import re
 from collections.abc import Iterable, Sequence
+
+from hookfetch.core.globs import Glob
 
 MAX_GLOBS = 100
 MAX_GLOB = 500  # characters
 MAX_PROJECTS = 1000
-
-_TOKEN = re.compile(r"(?P<stars>\*\*?)|(?P<any>\?)|\[(?P<not>!?)(?P<set>\]?[^\]]*)\]|(?P<text>.)", re.DOTALL)
 
 
 class BadFilter(Exception):
@@ -20,75 +15,6 @@ class BadFilter(Exception):
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(reason)
         self.field = field
-
-
-class Glob:
-    """A pattern over element names: `*` is any text without `/`, `**` any text, `?` one
-    character but `/`, `[…]` and `[!…]` one character of a set. There is no escape.
-
-    ValueError when a set has no sense.
-    """
-
-    def __init__(self, pattern: str) -> None:
-        # BuildStream compares with a leading slash on both sides, so one in the pattern says nothing.
-        self._pieces = _pieces(pattern.removeprefix("/"))
-
-    def matches(self, name: str) -> bool:
-        """Return whether the pattern matches the whole of `name`."""
-        places = {0}
-        for piece in self._pieces:
-            if isinstance(piece, str):
-                places = _spread(places, name, crosses=piece == "**")
-            else:
-                found = (piece.match(name, place) for place in places)
-                places = {match.end() for match in found if match is not None}
-        return len(name) in places
-
-
-def _spread(places: Iterable[int], name: str, *, crosses: bool) -> set[int]:
-    """Return every place that a star reaches from any of `places`."""
-    reached: set[int] = set()
-    done = -1
-    for place in sorted(places):
-        if place <= done:
-            continue  # a star from an earlier place in the same segment came by here
-        slash = -1 if crosses else name.find("/", place)
-        done = len(name) if slash < 0 else slash
-        reached.update(range(place, done + 1))
-    return reached
-
-
-def _pieces(pattern: str) -> list[str | re.Pattern[str]]:
-    """Return stars as text, and what stands between them as expressions of one fixed length."""
-    pieces: list[str | re.Pattern[str]] = []
-    fixed = ""
-    for token in _TOKEN.finditer(pattern):
-        if token["stars"] is None:
-            fixed += _fixed(token)
-            continue
-        if fixed:
-            pieces.append(_compile(fixed))
-            fixed = ""
-        pieces.append(token["stars"])
-    if fixed:
-        pieces.append(_compile(fixed))
-    return pieces
-
-
-def _fixed(token: re.Match[str]) -> str:
-    if token["any"] is not None:
-        return "[^/]"
-    if not token["set"]:
-        return re.escape(token[0])  # a `[` without its end included
-    members = re.sub(r"([\\\[\]^&~|])", r"\\\1", token["set"])
-    return f"[{'^' if token['not'] else ''}{members}]"
-
-
-def _compile(expression: str) -> re.Pattern[str]:
-    try:
-        return re.compile(expression, re.DOTALL)
-    except re.error as error:
-        raise ValueError(f"a set of characters has no sense: {error}") from error
 
 
 class Filter:

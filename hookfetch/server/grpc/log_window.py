@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from hookfetch.core.entries import RefUpdated
+from hookfetch.core.entries import AlarmRaised, LogEntry
 from hookfetch.server.grpc.cursors import Position, Positions
 
 MAX_ENTRIES = 100_000
@@ -34,6 +34,7 @@ class Logged:
     position: Position
     element: str
     wire: bytes
+    alarm: bool = False
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class _Log:
     first: int
     last: int
     sequences: dict[int, int] = field(default_factory=dict)
-    held: dict[int, RefUpdated] = field(default_factory=dict)  # came before an earlier number did
+    held: dict[int, LogEntry] = field(default_factory=dict)  # came before an earlier number did
     timer: asyncio.TimerHandle | None = None
 
 
@@ -58,7 +59,7 @@ class LogWindow:
 
     def __init__(
         self,
-        encode: Callable[[RefUpdated], bytes],
+        encode: Callable[[LogEntry], bytes],
         *,
         max_entries: int = MAX_ENTRIES,
         max_bytes: int = MAX_BYTES,
@@ -97,7 +98,7 @@ class LogWindow:
             _stop_timer(log)
         self._wake()
 
-    def add(self, entry: RefUpdated) -> None:
+    def add(self, entry: LogEntry) -> None:
         """Take an entry of a log, repeated or not; repeats and those of a log that was begun
         anew since are dropped."""
         if self.closed:
@@ -117,7 +118,7 @@ class LogWindow:
             loop = asyncio.get_running_loop()
             log.timer = loop.call_later(self._hold_seconds, self._skip_hole, log)
 
-    def _begin(self, entry: RefUpdated) -> _Log:
+    def _begin(self, entry: LogEntry) -> _Log:
         """Begin to keep the log that `entry` belongs to, in place of the project's log before."""
         before = self._logs.get(entry.project)
         if before is not None:
@@ -148,14 +149,17 @@ class LogWindow:
             loop = asyncio.get_running_loop()
             log.timer = loop.call_later(self._hold_seconds, self._skip_hole, log)
 
-    def _keep(self, log: _Log, entry: RefUpdated) -> None:
+    def _keep(self, log: _Log, entry: LogEntry) -> None:
         position = Position(entry.project, entry.log_id, entry.number)
-        logged = Logged(self._last + 1, position, entry.element, self._encode(entry))
+        alarm = isinstance(entry, AlarmRaised)
+        logged = Logged(self._last + 1, position, entry.element, self._encode(entry), alarm)
         self._last = logged.sequence
         log.last = entry.number
         log.sequences[entry.number] = logged.sequence
         self._entries[logged.sequence] = logged
         self._bytes += len(logged.wire)
+        if alarm:
+            return
         name = (entry.project, entry.element)
         if self._newest.pop(name, None) is None:
             insort(self._names, name)

@@ -5,14 +5,21 @@ from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from hookfetch.core.entries import RefUpdated
+from hookfetch.core.entries import AlarmKind, AlarmRaised, Entry, LogEntry, RefUpdated
 from hookfetch.core.events import SourceRef
 from hookfetch.core.jobs import Change
 from hookfetch.core.sources import Ref
 from hookfetch.v1 import refs_pb2, sources_pb2
 
 _UPDATE_TAG = b"\x0a"  # WatchResponse.update: field 1, length-delimited
-_CURSOR_TAG = b"\x4a"  # RefUpdate.cursor: field 9, length-delimited
+_ALARM_TAG = b"\x1a"  # WatchResponse.alarm: field 3, length-delimited
+_CURSOR_TAG = b"\x4a"  # RefUpdate.cursor and Alarm.cursor: field 9, length-delimited
+_KINDS: dict[AlarmKind, refs_pb2.Alarm.Kind.ValueType] = {
+    "branch_rewound": refs_pb2.Alarm.KIND_BRANCH_REWOUND,
+    "branch_deleted": refs_pb2.Alarm.KIND_BRANCH_DELETED,
+    "tag_moved": refs_pb2.Alarm.KIND_TAG_MOVED,
+    "tag_deleted": refs_pb2.Alarm.KIND_TAG_DELETED,
+}
 
 
 def ref_message(ref: Ref) -> refs_pb2.Ref | None:
@@ -49,8 +56,6 @@ def source_messages(refs: Iterable[SourceRef]) -> list[sources_pb2.SourceRef]:
 
 def update_message(entry: RefUpdated) -> refs_pb2.RefUpdate:
     """Return a log entry without a cursor, which is each watcher's own."""
-    announced_at = Timestamp()
-    announced_at.FromMicroseconds(round(entry.announced_at * 1e6))
     return refs_pb2.RefUpdate(
         project=entry.project,
         element=entry.element,
@@ -59,19 +64,47 @@ def update_message(entry: RefUpdated) -> refs_pb2.RefUpdate:
         element_key=entry.element_key,
         source_keys=entry.source_keys,
         causes=entry.causes,
-        announced_at=announced_at,
+        announced_at=_announced_at(entry),
     )
 
 
-def watch_response(update: bytes, cursor: str) -> bytes:
-    """Return a serialised WatchResponse from a serialised RefUpdate without its cursor.
+def alarm_message(entry: AlarmRaised) -> refs_pb2.Alarm:
+    """Return an alarm without a cursor, which is each watcher's own."""
+    return refs_pb2.Alarm(
+        project=entry.project,
+        element=entry.element,
+        kind=_KINDS[entry.kind],
+        repository=entry.repository,
+        ref=entry.ref,
+        before=entry.before,
+        after=entry.after,
+        followed=entry.followed,
+        causes=entry.causes,
+        announced_at=_announced_at(entry),
+    )
+
+
+def entry_wire(entry: LogEntry) -> bytes:
+    """Return an entry's serialised message without a cursor."""
+    message = update_message(entry) if isinstance(entry, RefUpdated) else alarm_message(entry)
+    return message.SerializeToString()
+
+
+def _announced_at(entry: Entry) -> Timestamp:
+    announced_at = Timestamp()
+    announced_at.FromMicroseconds(round(entry.announced_at * 1e6))
+    return announced_at
+
+
+def watch_response(wire: bytes, cursor: str, *, alarm: bool = False) -> bytes:
+    """Return a serialised WatchResponse from a serialised RefUpdate, or Alarm, without its cursor.
 
     Of a thousand watchers' responses all but the cursor is the same bytes, so they are made
     once (https://protobuf.dev/programming-guides/encoding/).
     """
     text = cursor.encode()
-    body = update + _CURSOR_TAG + _varint(len(text)) + text if text else update
-    return _UPDATE_TAG + _varint(len(body)) + body
+    body = wire + _CURSOR_TAG + _varint(len(text)) + text if text else wire
+    return (_ALARM_TAG if alarm else _UPDATE_TAG) + _varint(len(body)) + body
 
 
 def _varint(value: int) -> bytes:

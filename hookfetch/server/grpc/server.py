@@ -1,4 +1,4 @@
-"""The gateway's gRPC server: refs, sources, health and reflection on one port, fed from a bus."""
+"""The gateway's gRPC server: refs, sources, operations, health and reflection on one port, fed from a bus."""
 
 import asyncio
 from collections.abc import Iterable
@@ -10,15 +10,17 @@ from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]  #
 from grpc_reflection.v1alpha import reflection
 
 from hookfetch.core.codec import load_record
-from hookfetch.core.entries import RefUpdated
 from hookfetch.core.errors import ConfigurationError
+from hookfetch.core.fencing import Fence
 from hookfetch.core.ports import Bus, Message, Subscription
 from hookfetch.server.grpc.log_window import LogWindow
-from hookfetch.server.grpc.messages import update_message
+from hookfetch.server.grpc.messages import entry_wire
+from hookfetch.server.grpc.operations import OperationsServicer
+from hookfetch.server.grpc.questions import Questions
 from hookfetch.server.grpc.refs import PROGRESS_SECONDS, RefServicer
 from hookfetch.server.grpc.requests import ANSWER_SECONDS, Requests
 from hookfetch.server.grpc.sources import SourceServicer
-from hookfetch.v1 import refs_pb2, sources_pb2, sources_pb2_grpc
+from hookfetch.v1 import operations_pb2, operations_pb2_grpc, refs_pb2, sources_pb2, sources_pb2_grpc
 
 MAX_CALLS = 10_000  # at once, watchers included
 # The bus does not say when the kept log was read: no entry for QUIET_SECONDS is taken for it.
@@ -28,6 +30,7 @@ OPENING_SECONDS = 60.0
 _SERVICES = (
     refs_pb2.DESCRIPTOR.services_by_name["RefService"].full_name,
     sources_pb2.DESCRIPTOR.services_by_name["SourceService"].full_name,
+    operations_pb2.DESCRIPTOR.services_by_name["OperationsService"].full_name,
 )
 _OPTIONS = (
     ("grpc.max_receive_message_length", 1024 * 1024),  # requests hold a filter and a cursor
@@ -59,8 +62,10 @@ class GrpcServer:
         self._bus = bus
         self._projects = frozenset(projects)
         self._listen = listen
-        self._window = LogWindow(lambda entry: update_message(entry).SerializeToString())
+        self._window = LogWindow(entry_wire)
+        self._fences: dict[str, Fence] = {}
         self._requests = Requests(bus, answer_seconds=answer_seconds)
+        self._questions = Questions(bus)
         self._refs = RefServicer(self._window, self._projects, progress_seconds=progress_seconds)
         self._health = health.HealthServicer()
         self._server: grpc.aio.Server | None = None
@@ -80,6 +85,7 @@ class GrpcServer:
             # Before the bus: a server that never ran keeps its port after `stop`.
             await self._server.start()
             await self._requests.open()
+            await self._questions.open()
             self._log = await self._bus.follow(self._take)
         except BaseException:
             await self.stop(0)
@@ -91,6 +97,9 @@ class GrpcServer:
         server.add_generic_rpc_handlers((self._refs.handlers(),))
         sources_pb2_grpc.add_SourceServiceServicer_to_server(
             SourceServicer(self._requests, self._projects), server
+        )
+        operations_pb2_grpc.add_OperationsServiceServicer_to_server(
+            OperationsServicer(self._questions, self._requests, self._projects), server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*_SERVICES, HEALTH, reflection.SERVICE_NAME), server)
@@ -112,12 +121,15 @@ class GrpcServer:
         if self._log is not None:
             await self._log.cancel()
         await self._requests.close()
+        await self._questions.close()
 
     async def _take(self, message: Message) -> None:
         record = load_record(message.body)
         # Other projects are not for this gateway's clients.
-        if isinstance(record, RefUpdated) and record.project in self._projects:
-            self._window.add(record)
+        if record.project in self._projects:
+            entry = self._fences.setdefault(record.project, Fence()).admit(record)
+            if entry is not None:
+                self._window.add(entry)
 
     async def _open(self) -> None:
         """Answer from the window once the kept log was read."""

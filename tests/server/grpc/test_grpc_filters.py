@@ -6,7 +6,8 @@ from buildstream import utils
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hookfetch.server.grpc.filters import BadFilter, Filter, Glob
+from hookfetch.core.globs import Glob
+from hookfetch.server.grpc.filters import BadFilter, Filter
 
 
 def test_one_star_stays_within_a_folder_and_two_cross_it() -> None:

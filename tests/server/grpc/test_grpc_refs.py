@@ -2,12 +2,16 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterable
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
 
 from hookfetch.client import Client, Compacted, InvalidRequest, NotFound, RefUpdate
+from hookfetch.core.codec import dump_record
+from hookfetch.core.entries import EpochBegan
+from hookfetch.core.ports import Message
 from hookfetch.core.sources import Ref
 from hookfetch.server.grpc.log_window import LogWindow
 from hookfetch.server.grpc.messages import update_message, watch_response
@@ -44,6 +48,20 @@ async def test_a_watch_from_a_cursor_goes_on_after_it(tmp_path: Path) -> None:
             second = (await take(watch, 2))[-1]
         async with lab.client.watch(cursor=second.cursor) as watch:
             assert keys(await take(watch, 2)) == ["key-3", "key-4"]
+
+
+async def test_what_a_replaced_coordinator_says_is_heard_by_nobody(tmp_path: Path) -> None:
+    async with gateway(tmp_path, entry(1)) as lab, lab.client.watch(start="oldest") as watch:
+        mark = EpochBegan(project="gnome", epoch=8)
+        await lab.bus.publish_entry(Message(id="gnome/epoch/8", body=dump_record(mark)))
+        void, other = replace(entry(2, "void.bst"), epoch=9), entry(1, project="sdk")
+        await announce(lab.bus, void, other, replace(entry(2), epoch=8))
+        updates = await take(watch, 3)
+        assert [(update.project, update.element) for update in updates] == [
+            ("gnome", "core/glib.bst"),
+            ("sdk", "core/glib.bst"),
+            ("gnome", "core/glib.bst"),
+        ]
 
 
 @pytest.mark.parametrize("ref", REFS)

@@ -1,0 +1,173 @@
+"""What a coordinator answers to questions about its project. It only reads: a question that comes while
+a long event is stored waits for that alone, never for the events behind it.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import structlog
+
+from hookfetch.coordinator.loader import Loader
+from hookfetch.core.codec import dump_answer, load_question
+from hookfetch.core.ports import Bus, Message, Subscription
+from hookfetch.core.questions import (
+    ENTRIES_MOST,
+    EVENTS_MOST,
+    JOBS_MOST,
+    PAGE_MOST,
+    AnyAnswer,
+    AnyQuestion,
+    ElementReport,
+    OutcomesAsked,
+    ProjectOutcomes,
+    ProjectReport,
+    ProjectStory,
+    SeenRef,
+    SourceReport,
+    StateAsked,
+    StoryAsked,
+    WhyAsked,
+)
+from hookfetch.core.repository import identify
+from hookfetch.core.sources import Source
+from hookfetch.core.tracking import rules
+from hookfetch.core.why import sentence, shown
+from hookfetch.store import pause, refs, story
+from hookfetch.store.database import Database
+from hookfetch.store.observed import observed
+
+_log = structlog.get_logger(__name__)
+
+_SEEN_MOST = 20  # refs of one source: a glob may match thousands
+
+
+class Answers:
+    """Answers for `project` while `epoch()` is that of an active coordinator, and is silent at 0."""
+
+    def __init__(
+        self,
+        *,
+        project: str,
+        database: Database,
+        bus: Bus,
+        loader: Loader,
+        epoch: Callable[[], int],
+        clock: Callable[[], float],
+    ) -> None:
+        self._project = project
+        self._database = database
+        self._bus = bus
+        self._loader = loader
+        self._epoch = epoch
+        self._clock = clock
+        self._subscription: Subscription | None = None
+
+    async def start(self) -> None:
+        """Begin to listen; the store must be open. Temporary when the bus is not there."""
+        self._subscription = await self._bus.answer(self._on_message)
+
+    async def stop(self) -> None:
+        """Listen no more; what is being answered is finished."""
+        if self._subscription is not None:
+            await self._subscription.cancel()
+
+    async def _on_message(self, message: Message) -> None:
+        question = load_question(message.body)
+        if not self._epoch():
+            return
+        answer = await self._database.run(partial(self._answer, question=question))
+        if answer is not None:
+            body = dump_answer(answer)
+            await self._bus.publish_reply(question.reply_to, Message(id=question.id, body=body))
+
+    def _answer(self, db: sqlite3.Connection, question: AnyQuestion) -> AnyAnswer | None:
+        match question:
+            case StoryAsked():
+                return self._story(db, question)
+            case OutcomesAsked():
+                return ProjectOutcomes(
+                    project=self._project,
+                    epoch=self._epoch(),
+                    ended=story.outcomes(db, question.delivery_ids[:PAGE_MOST]),
+                )
+            case WhyAsked(project=self._project):
+                return self._why(db, question)
+            case StateAsked():
+                return self._state(db)
+            case _:
+                return None
+
+    def _story(self, db: sqlite3.Connection, question: StoryAsked) -> ProjectStory:
+        ids = story.related(db, question.delivery_id)
+        events = story.events(db, ids)
+        jobs = story.jobs_of_deliveries(db, ids)
+        entries = story.entries_of_deliveries(db, ids)
+        return ProjectStory(
+            project=self._project,
+            epoch=self._epoch(),
+            events=events[:EVENTS_MOST],
+            jobs=jobs[:JOBS_MOST],
+            entries=entries[:ENTRIES_MOST],
+            truncated=len(events) > EVENTS_MOST or len(jobs) > JOBS_MOST or len(entries) > ENTRIES_MOST,
+        )
+
+    def _state(self, db: sqlite3.Connection) -> ProjectReport:
+        waiting, running, set_aside, oldest, last = story.counts(db)
+        return ProjectReport(
+            project=self._project,
+            epoch=self._epoch(),
+            unhealthy=self._loader.unhealthy,
+            paused=pause.paused(db),
+            waiting=waiting,
+            running=running,
+            set_aside=set_aside,
+            oldest_waiting_at=oldest,
+            last_entry=last,
+        )
+
+    def _why(self, db: sqlite3.Connection, question: WhyAsked) -> ElementReport:
+        index = self._loader.index
+        element = None if index is None else index.element(question.element)
+        proposed = refs.proposed(db, question.element)
+        report = ElementReport(
+            project=self._project,
+            element=question.element,
+            epoch=self._epoch(),
+            now=self._clock(),
+            known=element is not None,
+            unhealthy=self._loader.unhealthy,
+            paused=pause.paused(db),
+            sources=tuple(
+                _source(db, source, shown(proposed[source.index]) if source.index in proposed else None)
+                for source in (() if element is None else element.sources)
+            ),
+            jobs=story.jobs_of_element(db, question.element),
+            entries=story.entries_of_element(db, question.element),
+        )
+        return replace(report, summary=sentence(report))
+
+
+def _source(db: sqlite3.Connection, source: Source, proposed: str | None) -> SourceReport:
+    rule = rules(source)
+    url = source.urls[0] if source.urls else None
+    repository = None if url is None else identify(url)
+    seen = (None if repository is None else observed(db, repository)) or {}
+    patterns = [pattern for group in rule.choices for pattern in group] if rule is not None else []
+    tags = rule.tags if rule is not None else ()
+    return SourceReport(
+        index=source.index,
+        kind=source.kind,
+        url=url,
+        repository=repository,
+        follows=tuple(dict.fromkeys(name for pattern in (*patterns, *tags) for name in pattern.names)),
+        committed=None if source.ref is None else shown(source.ref),
+        proposed=proposed,
+        seen=tuple(
+            SeenRef(ref=name, commit=ref.commit)
+            for name, ref in sorted(seen.items())
+            if rule is not None and rule.matches(name)
+        )[:_SEEN_MOST],
+        seen_since=None if repository is None or rule is None else story.seen_since(db, repository),
+    )
