@@ -14,7 +14,7 @@ from hookfetch.bus.rabbitmq.bus import RabbitBus
 from hookfetch.core.errors import Permanent, Temporary
 from hookfetch.core.ports import Bus, DeadLetter, Verdict
 from tests.bus.rabbits import empty_shared_queues
-from tests.bus.recorder import Recorder, in_the_end, letter, message, unique, until, until_letters
+from tests.bus.recorder import Recorder, in_the_end, letter, message, unique, until
 
 
 @pytest.fixture(autouse=True)
@@ -77,14 +77,17 @@ async def test_an_event_that_dies_again_has_the_attempts_of_both(bus: Bus) -> No
     recorder = Recorder({"event": errors})
     subscription = await bus.coordinate(project, recorder, active)
     await in_the_end(lambda: bus.publish_event(project, message("event")))
-    await until_letters(bus, 1)
-    await revive_all(bus)
-    async with asyncio.timeout(20):
-        while [each.reason for each in await bus.dead_letters()] != ["no again"]:
-            await asyncio.sleep(0.02)
-    [again] = await bus.dead_letters()
-    assert again.attempts == 3
+    await in_the_end(lambda: until_letter(bus, "no", attempts=1))
+    await in_the_end(lambda: revive_all(bus))
+    await in_the_end(lambda: until_letter(bus, "no again", attempts=3))
     await subscription.cancel()
+
+
+async def until_letter(bus: Bus, reason: str, *, attempts: int) -> None:
+    """Return once the only letter is this one."""
+    async with asyncio.timeout(20):
+        while [(each.reason, each.attempts) for each in await bus.dead_letters()] != [(reason, attempts)]:
+            await asyncio.sleep(0.02)
 
 
 def letters_of(folder: Path) -> list[str]:

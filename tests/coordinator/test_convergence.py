@@ -80,6 +80,7 @@ class Upstream(RuleBasedStateMachine):
         self.starts = 0
         self.rewrites = 0
         self.restarts = 0
+        self.lost = False
 
     @initialize(
         debounce=st.sampled_from([0.0, 10.0]),
@@ -112,6 +113,15 @@ class Upstream(RuleBasedStateMachine):
         if commit != self.heads[MAIN]:
             self.rewrites += 1
             self._move(MAIN, commit, forced=not self._descends(commit, self.heads[MAIN]))
+
+    @rule()
+    def back_in_silence(self) -> None:
+        """Be as the sweep saw it last, without a word from the forge."""
+        seen = observed.observed(self.db, HERE)
+        if seen and (found := seen.get(MAIN)) is not None and found.oid != self.heads[MAIN]:
+            self.rewrites += 1
+            self.lost = True
+            self.heads[MAIN] = found.oid
 
     @rule(version=st.integers(1, 3), data=st.data())
     def tag(self, version: int, data: st.DataObject) -> None:
@@ -172,6 +182,7 @@ class Upstream(RuleBasedStateMachine):
     @precondition(lambda self: self.undelivered)
     @rule(data=st.data())
     def lose(self, data: st.DataObject) -> None:
+        self.lost = True
         self.undelivered.pop(data.draw(st.integers(0, len(self.undelivered) - 1)))
 
     @precondition(lambda self: self.delivered)
@@ -347,8 +358,9 @@ class Upstream(RuleBasedStateMachine):
         while self.undelivered:
             self._handle(self.undelivered.pop())
         self._settle()
-        self.sweep()
-        self._settle()
+        if self.lost:
+            self.sweep()
+            self._settle()
         held = {row[0] for row in self._rows("SELECT element FROM jobs")}
         for element in TRACKS:
             if element not in held and not self._kept_back(element):
