@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from hookfetch.core.commands import Command, Conclude, MoveOn, RaiseAlarm, Refresh
+from hookfetch.core.commands import Command, Conclude, MoveOn, RaiseAlarm, Refresh, Release
 from hookfetch.core.entries import AlarmKind
 from hookfetch.core.events import BranchDeleted, BranchPushed, ReleasePublished, TagDeleted, TagPushed
 from hookfetch.core.matching import Follower
@@ -64,12 +64,14 @@ def _warn(
                 commands.setdefault((alarm.element, repository), RaiseAlarm(rewrite=alarm))
             elif commit is not None:
                 for gone in known:
+                    if not gone.removed or gone.repository != repository:
+                        continue
                     if (
-                        gone.removed
-                        and gone.repository == repository
-                        and supersedes(follower, event.ref, gone.ref)
-                    ):
+                        gone.ref == event.ref
+                    ):  # there again, where it was: should it go once more, that is news
                         commands.setdefault((gone.element, gone.ref), MoveOn(rewrite=gone))
+                    elif gone.held and supersedes(follower, event.ref, gone.ref):
+                        commands.setdefault((gone.element, gone.ref), Release(rewrite=gone))
     return list(commands.values())
 
 

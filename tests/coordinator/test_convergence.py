@@ -81,6 +81,7 @@ class Upstream(RuleBasedStateMachine):
         self.rewrites = 0
         self.restarts = 0
         self.lost = False
+        self.reordered = False
 
     @initialize(
         debounce=st.sampled_from([0.0, 10.0]),
@@ -110,6 +111,13 @@ class Upstream(RuleBasedStateMachine):
     @rule(data=st.data())
     def force(self, data: st.DataObject) -> None:
         commit = data.draw(st.sampled_from([*self.parents, self._commit(FIRST)]))
+        if commit != self.heads[MAIN]:
+            self.rewrites += 1
+            self._move(MAIN, commit, forced=not self._descends(commit, self.heads[MAIN]))
+
+    @rule()
+    def back_to_what_was_announced(self) -> None:
+        commit = self._announced("branch.bst")
         if commit != self.heads[MAIN]:
             self.rewrites += 1
             self._move(MAIN, commit, forced=not self._descends(commit, self.heads[MAIN]))
@@ -175,6 +183,7 @@ class Upstream(RuleBasedStateMachine):
     @rule(data=st.data())
     def deliver(self, data: st.DataObject) -> None:
         place = data.draw(st.integers(0, len(self.undelivered) - 1))
+        self.reordered |= place > 0
         fact = self.undelivered.pop(place)
         self.delivered.append(fact)
         self._handle(fact)
@@ -329,7 +338,7 @@ class Upstream(RuleBasedStateMachine):
                         for other in self._entries()
                         if other.element == entry.element and before.number < other.number < entry.number
                     ]
-                    assert moved or self.rewrites > 1
+                    assert moved or self.rewrites > 1 or self.reordered
                 last[entry.element, entry.ref] = entry
             else:
                 before_ref = entry.changes[0].previous

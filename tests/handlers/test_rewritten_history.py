@@ -219,8 +219,15 @@ def test_a_removed_tag_forbids_an_older_one_until_a_newer_one_comes() -> None:
     state = State(jobs=running("tagged.bst"), warned={"tagged.bst": [removed]})
     back = decide(done(f"v0-0-g{NEWER}", element="tagged.bst"), state)
     assert not any(isinstance(command, Announce) for command in back)
-    assert MoveOn(rewrite=removed) not in decide(tag(None, NEW, "v0"), state)
-    assert MoveOn(rewrite=removed) in decide(tag(None, NEW, "v2"), state)
+    assert Release(rewrite=removed) not in decide(tag(None, NEW, "v0"), state)
+    assert Release(rewrite=removed) in decide(tag(None, NEW, "v2"), state)
+
+
+def test_a_removed_tag_that_is_there_again_where_it_was_holds_nothing() -> None:
+    removed = rewrite(
+        element="tagged.bst", ref="refs/tags/v1", kind="tag_deleted", after=None, target=None, held=True
+    )
+    assert MoveOn(rewrite=removed) in decide(tag(ZEROS, OLD), State(warned={"tagged.bst": [removed]}))
 
 
 def test_a_rewrite_is_remembered_while_a_later_look_is_due() -> None:
