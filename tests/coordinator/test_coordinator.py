@@ -18,7 +18,7 @@ from hookfetch.core.errors import ElementError, Permanent, Temporary
 from hookfetch.core.events import BranchPushed, FetchRequested, SourceRef, TrackRequested
 from hookfetch.core.jobs import Job, Reply
 from hookfetch.core.policy import Policy
-from hookfetch.core.ports import Finished, Message, OnTracked
+from hookfetch.core.ports import Bus, Finished, Message, OnTracked
 from hookfetch.core.repository import identify, routing_key
 from hookfetch.core.sources import Element, LoadedProject, Source
 from hookfetch.core.state import RetryPolicy
@@ -86,16 +86,27 @@ async def open_no_sweep(accept: object) -> AsyncIterator[Any]:
 
 
 class Service:
-    """A coordinator and a worker on one in-process bus; `entries` and `replies` are what came out."""
+    """A coordinator and a worker on one bus, in-process by default, and what came out of them."""
 
-    def __init__(self, root: Path, engine: FakeEngine, policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        engine: FakeEngine,
+        policy: Policy | None = None,
+        *,
+        bus: Bus | None = None,
+        project: str = "p",
+    ) -> None:
         self.engine = engine
-        self.bus = MemoryBus(root / "dead")
+        self.project = project
+        self.bus = bus or MemoryBus(root / "dead")
         self.database = Database(root / "store.sqlite")
         clock = asyncio.get_running_loop().time
-        self.loader = Loader(project="p", engine=engine, bus=self.bus, database=self.database, clock=clock)
+        self.loader = Loader(
+            project=project, engine=engine, bus=self.bus, database=self.database, clock=clock
+        )
         self.coordinator = Coordinator(
-            project="p",
+            project=project,
             database=self.database,
             bus=self.bus,
             loader=self.loader,
@@ -127,6 +138,8 @@ class Service:
         record = load_record(message.body)
         if not isinstance(record, EpochBegan):
             assert isinstance(record, RefUpdated)
+            if record.project != self.project:
+                return  # of another test on the same broker
             self.entries.append(replace(record, epoch=0))
 
     async def _on_reply(self, message: Message) -> None:
@@ -146,7 +159,7 @@ class Service:
         await self.bus.publish_fact([routing_key(repository)], Message(id=event.id, body=dump_event(event)))
 
     async def ask(self, event: TrackRequested | FetchRequested) -> Reply:
-        await self.bus.publish_event("p", Message(id=event.id, body=dump_event(event)))
+        await self.bus.publish_event(self.project, Message(id=event.id, body=dump_event(event)))
         await until(lambda: event.id in self.replies)
         return self.replies[event.id]
 
