@@ -114,19 +114,16 @@ def _relaying(
     forges = {name: hook.forge for name, hook in hooks.items()}
     archive = archive_of(config)
     parts = [Part("delivery book", book.open, book.close)]
-    relays: list[Relay] = []
-    kept: SegmentSpool | None = None
-    for spool in spools:
+    relays = [
         # The body of a delivery from the broker is not kept here.
-        place = spool.place if isinstance(spool, SegmentSpool) else None
-        relay = Relay(spool, forges, bus, book=book, place=place)
-        relays.append(relay)
-        parts.append(Part("relay", relay.start, relay.stop))
-        if isinstance(spool, SegmentSpool):
-            kept = spool
-            days, most = config.ingress.keep_days, config.ingress.keep_bytes
-            retention = Retention(spool, archive, book, keep_days=days, keep_bytes=most)
-            parts.append(Part("retention", retention.start, retention.stop))
+        Relay(spool, forges, bus, book=book, place=spool.place if isinstance(spool, SegmentSpool) else None)
+        for spool in spools
+    ]
+    parts += [Part("relay", relay.start, relay.stop) for relay in relays]
+    kept = next((spool for spool in spools if isinstance(spool, SegmentSpool)), None)
+    days, most = config.ingress.keep_days, config.ingress.keep_bytes
+    retention = Retention(kept, archive, book, keep_days=days, keep_bytes=most)
+    parts.append(Part("retention", retention.start, retention.stop))
     name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
     answers = IngressAnswers(name, Deliveries(kept, archive, book, relays), bus)
     return [*parts, Part("ingress answers", answers.start, answers.stop, patient=True)]
@@ -257,13 +254,13 @@ def load_hooks(config: Config) -> Mapping[str, Hook]:
         if hook.forge not in forges:
             known = ", ".join(sorted(forges))
             raise ConfigurationError(f"hook {hook.name}: forge {hook.forge!r} is unknown; known are {known}")
-        secrets = tuple(read_secret(file, f"hook {hook.name}") for file in hook.secret_files)
+        accepted = tuple(read_secret(file, f"hook {hook.name}") for file in hook.secret_files)
         options = HookOptions(base_url=hook.base_url, sha1=hook.sha1, header=hook.header)
         try:
             forge = configured_forge(forges[hook.forge], options)
         except ConfigurationError as error:
             raise ConfigurationError(f"hook {hook.name}: {error}") from error
-        hooks[hook.name] = Hook(name=hook.name, forge=forge, secrets=secrets, allow_from=hook.allow_from)
+        hooks[hook.name] = Hook(name=hook.name, forge=forge, secrets=accepted, allow_from=hook.allow_from)
     return hooks
 
 

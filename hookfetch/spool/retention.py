@@ -24,11 +24,12 @@ _log = structlog.get_logger(__name__)
 
 
 class Retention:
-    """Shrinks `archive` to `keep_days` and `keep_bytes`, and `book` to `keep_days`."""
+    """Shrinks `archive` to `keep_days` and `keep_bytes`, and `book` to `keep_days`. Without a `spool` on this
+    disk there is only the book to look after."""
 
     def __init__(
         self,
-        spool: SegmentSpool,
+        spool: SegmentSpool | None,
         archive: Archive,
         book: DeliveryBook,
         *,
@@ -45,7 +46,7 @@ class Retention:
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin; spool and book must be open."""
+        """Begin; spool (if there is one) and book must be open."""
         self._running = asyncio.create_task(self._run(), name="retention")
 
     async def stop(self) -> None:
@@ -57,7 +58,8 @@ class Retention:
 
     async def look(self) -> None:
         """Delete what is too old or too much; Temporary when the disk or the book refuses."""
-        await self._spool.turn(min(TURN_AFTER, self._keep_seconds))
+        if self._spool is not None:
+            await self._spool.turn(min(TURN_AFTER, self._keep_seconds))
         oldest = self._clock() - self._keep_seconds
         try:
             deleted = STEP

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hookfetch.core.kept import Place
+from hookfetch.core.kept import DeliveryRecord, Place
 from hookfetch.spool import SegmentSpool
 from hookfetch.spool.archive import STEP, Archive
 from hookfetch.spool.book import DeliveryBook
@@ -160,6 +160,29 @@ async def test_retention_ends_an_old_segment_that_is_done_and_keeps_one_that_wai
         assert len(files(tmp_path / "spool", "*.segment")) == 1
         await spool.append(numbered(3))
         assert ids(taken + await spool.take(1)) == ["hook/2", "hook/3"]
+    await book.close()
+
+
+async def test_retention_forgets_old_records_also_where_no_delivery_is_kept_on_disk(tmp_path: Path) -> None:
+    book = DeliveryBook(tmp_path / "book.sqlite")
+    await book.open()
+    async with SegmentSpool(tmp_path / "spool", MEBIBYTE, archive_of(tmp_path)) as spool:
+        await spool.append(numbered(1))
+        [taken] = await spool.take(1)
+    delivery = taken.delivery
+    record = DeliveryRecord(
+        id=delivery.id,
+        hook=delivery.hook,
+        received_at=delivery.received_at,
+        relayed_at=delivery.received_at,
+        bytes=len(delivery.body),
+        outcome="relayed",
+    )
+    await book.note([record])
+    assert await book.find(delivery.id) == record
+    retention = Retention(None, archive_of(tmp_path), book, keep_days=1e-9, keep_bytes=2**40)
+    await retention.look()
+    assert await book.find(delivery.id) is None
     await book.close()
 
 
