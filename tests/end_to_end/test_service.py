@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,6 +64,26 @@ async def test_everything_killed_right_after_the_202_loses_nothing(start: Start,
     before, after = await service.push("alpha", "survives")
     delivery = await service.post("alpha", before, after)
     await service.serve.kill()
+    await service.serve.start()
+    [update] = await service.updates(1)
+    assert update.causes == (delivery,)
+    assert after in str(update.changes[0].ref)
+
+
+@pytest.mark.broker
+async def test_where_disks_do_not_last_the_broker_keeps_what_was_answered_202(
+    start: Start, amqp_url: str
+) -> None:
+    def rely_on_the_broker(lab: Lab) -> None:
+        lab.config.write_text(lab.config.read_text().replace("[ingress]", '[ingress]\ndurable = "broker"'))
+
+    service = await start(amqp_url, "", rely_on_the_broker)
+    await service.ready()
+    before, after = await service.push("alpha", "survives its disk")
+    delivery = await service.post("alpha", before, after)
+    await service.serve.kill()
+    assert not (service.lab.root / "state/spool").exists()
+    await asyncio.to_thread(shutil.rmtree, service.lab.root / "state/deliveries", ignore_errors=True)
     await service.serve.start()
     [update] = await service.updates(1)
     assert update.causes == (delivery,)

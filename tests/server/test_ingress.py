@@ -7,6 +7,7 @@ import hmac
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from pathlib import Path
 
 import aiohttp
@@ -104,6 +105,12 @@ async def door(
     hooks = {
         "glib": Hook(name="glib", forge=SignedForge(), secrets=("old", SECRET)),
         "broken": Hook(name="broken", forge=FailingForge(), secrets=(SECRET,)),
+        "elsewhere": Hook(
+            name="elsewhere", forge=SignedForge(), secrets=(SECRET,), allow_from=(ip_network("192.0.2.0/24"),)
+        ),
+        "here": Hook(
+            name="here", forge=SignedForge(), secrets=(SECRET,), allow_from=(ip_network("127.0.0.0/8"),)
+        ),
     }
     limits = Limits(max_body=MAX_BODY, body_seconds=body_seconds)
     server = HttpServer(Ingress(hooks, spool, clock, MAX_BODY), "127.0.0.1:0", limits)
@@ -201,6 +208,11 @@ async def test_headers_that_proxies_repeat_are_joined(spool: SegmentSpool, clien
 async def test_an_unknown_hook_is_not_found(client: Client) -> None:
     assert (await client.post(signed(), path="/hooks/other"))[:2] == (404, {"error": "not_found"})
     assert (await client.post(signed(), path="/elsewhere"))[:2] == (404, {"error": "not_found"})
+
+
+async def test_a_hook_takes_deliveries_from_its_own_networks_only(client: Client) -> None:
+    assert (await client.post(signed(), path="/hooks/elsewhere"))[:2] == (403, {"error": "network"})
+    assert (await client.post(signed(), path="/hooks/here"))[0] == 202
 
 
 async def test_only_post_is_allowed(client: Client) -> None:
