@@ -21,7 +21,7 @@ def amqp_url(pytestconfig: pytest.Config) -> Iterator[str]:
         try:
             url = stack.enter_context(private_broker())
         except BrokerUnavailable as error:
-            _not_run(pytestconfig, error)
+            not_run(pytestconfig, error)
         yield url
 
 
@@ -32,11 +32,11 @@ def breakable_broker(pytestconfig: pytest.Config) -> Iterator[PrivateBroker]:
         try:
             broker = stack.enter_context(PrivateBroker())
         except BrokerUnavailable as error:
-            _not_run(pytestconfig, error)
+            not_run(pytestconfig, error)
         yield broker
 
 
-def _not_run(config: pytest.Config, error: BrokerUnavailable) -> NoReturn:
+def not_run(config: pytest.Config, error: BrokerUnavailable) -> NoReturn:
     config.stash[_NO_BROKER] = str(error)
     if os.environ.get("CI") == "true":
         pytest.fail(f"no broker: {error}")

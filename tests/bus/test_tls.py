@@ -11,6 +11,7 @@ from hookfetch.bus.rabbitmq.bus import RabbitBus
 from hookfetch.bus.rabbitmq.link import broker_address
 from hookfetch.core.errors import ConfigurationError
 from tests.bus.recorder import in_the_end, message
+from tests.conftest import not_run
 from tests.support.broker import BrokerUnavailable, PrivateBroker, free_ports
 
 
@@ -55,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def port(folder: Path) -> Iterator[int]:
+def port(folder: Path, pytestconfig: pytest.Config) -> Iterator[int]:
     [port] = free_ports(1)
     settings = (
         f"listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {folder}/ours.pem\n"
@@ -66,7 +67,7 @@ def port(folder: Path) -> Iterator[int]:
         try:
             stack.enter_context(PrivateBroker(settings))
         except BrokerUnavailable as error:
-            pytest.skip(f"NOT RUN, no broker: {error}")
+            not_run(pytestconfig, error)
         yield port
 
 
