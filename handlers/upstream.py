@@ -66,9 +66,8 @@ def _warn(
                 for gone in known:
                     if not gone.removed or gone.repository != repository:
                         continue
-                    if (
-                        gone.ref == event.ref
-                    ):  # there again, where it was: should it go once more, that is news
+                    # There again, where it was: should it go once more, that is news.
+                    if gone.ref == event.ref:
                         commands.setdefault((gone.element, gone.ref), MoveOn(rewrite=gone))
                     elif gone.held and supersedes(follower, event.ref, gone.ref):
                         commands.setdefault((gone.element, gone.ref), Release(rewrite=gone))

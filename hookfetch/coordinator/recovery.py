@@ -38,7 +38,7 @@ async def recover(project: str, database: Database, bus: Bus, clock: Callable[[]
     recovery = _Recovery(project, database, bus, begun)
     heard = None
     if begun.mark is not None and bus.outlives_process:
-        heard = await recover_since(recovery, begun.mark)
+        heard = await _recover_since(recovery, begun.mark)
     if heard is None:
         heard = await recovery.read(_Reading(begun), None)
     settled = await database.run(partial(takeover.complete, epoch=begun.epoch, heard=heard, now=began_at))
@@ -54,7 +54,7 @@ async def recover(project: str, database: Database, bus: Bus, clock: Callable[[]
     return settled.log_id, begun.epoch
 
 
-async def recover_since(recovery: "_Recovery", mark: Mark) -> Heard | None:
+async def _recover_since(recovery: "_Recovery", mark: Mark) -> Heard | None:
     """Read what came after this store's last mark; None when the log does not have it any more."""
     reading = _Reading(begun=recovery.begun, skipping=True)
     heard = await recovery.read(reading, mark.at - _MARGIN)

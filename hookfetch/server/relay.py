@@ -27,8 +27,7 @@ from hookfetch.spool.record import encode_delivery
 # Deliveries, and bytes of their bodies, on their way at once.
 WINDOW = 256
 WINDOW_BYTES = 64 * 1024 * 1024
-# Bytes from which a body is parsed in a thread: the loop goes on, but for `json` itself, which gives
-# the interpreter up to nobody (about 0.3 s for 25 MB).
+# Bytes from which a body is parsed in a thread: the loop goes on between the decoder's steps.
 LARGE_BODY = 256 * 1024
 # Seconds between attempts: from the first doubled up to the most.
 FIRST_PAUSE = 0.1

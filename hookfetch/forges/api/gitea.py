@@ -5,6 +5,7 @@ Their APIs list no deliveries and repeat none; what a hook missed is found by th
 
 from collections.abc import Sequence
 
+from hookfetch.core.errors import Permanent
 from hookfetch.forges.api.client import Account, ApiClient
 from hookfetch.forges.api.reading import Fields, names, number, section, text
 from hookfetch.forges.api.values import FoundHook, Refused, SecretForm, Sent, Target
@@ -74,9 +75,9 @@ class GiteaHooks:
         """Return nothing: the API lists no deliveries."""
         return []
 
-    async def redeliver(self, target: Target, hook: int, attempt: int) -> None:
-        """Raise: the API repeats none, and `redeliveries` says so."""
-        raise NotImplementedError
+    async def redeliver(self, target: Target, hook: int, attempt: int) -> None:  # noqa: ARG002 - the same
+        """Raise Permanent: the API repeats none, and `redeliveries` says so beforehand."""
+        raise Permanent(f"{target}: this forge's API sends no delivery again: use the hook's page there")
 
     def _wanted(self) -> dict[str, object]:
         return {"active": True, "events": sorted(self.events), "branch_filter": _EVERY_BRANCH}
