@@ -2,15 +2,15 @@
 
 import aio_pika
 
-from hookfetch.bus.rabbitmq.topology import DEAD, declare_shared, jobs_queue
+from hookfetch.bus.rabbitmq.topology import DEAD, DELIVERIES, declare_shared, jobs_queue
 
 
 async def empty_shared_queues(url: str) -> None:
-    """Forget jobs and dead letters of earlier tests; their projects and log entries have other names."""
+    """Forget jobs, deliveries and dead letters of earlier tests; their projects have other names."""
     connection = await aio_pika.connect(url)
     async with connection, connection.channel() as channel:
         await declare_shared(channel)
-        for name in (DEAD, jobs_queue("interactive"), jobs_queue("background")):
+        for name in (DEAD, DELIVERIES, jobs_queue("interactive"), jobs_queue("background")):
             await (await channel.get_queue(name)).purge()
 
 
