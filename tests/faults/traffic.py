@@ -14,6 +14,7 @@ from hookfetch.demo.deliveries import github_push
 from hookfetch.demo.lab import HOOK, Lab
 
 _INSIST = 180.0  # seconds for one delivery
+_NOTHING = "0" * 40
 _LATEST = 40  # deliveries that a held-back one may be overtaken by
 
 
@@ -90,7 +91,9 @@ class Traffic:
             )
             if name == "beta":  # which is followed by its tags
                 await asyncio.to_thread(repository.tag, f"v{number + 2}.0")
-        ref = f"refs/tags/v{number + 2}.0" if name == "beta" and number % 8 == 0 else "refs/heads/main"
+        ref = "refs/heads/main"
+        if name == "beta" and number % 8 == 0:
+            ref, before = f"refs/tags/v{number + 2}.0", _NOTHING  # a new tag moved from nowhere
         identity = f"fault-{number}"
         url = repository.url(self._lab.upstreams.url)
         headers, body = github_push(url, ref, before, self._heads[name], self._lab.secret, identity)
