@@ -4,7 +4,8 @@
 
 A disk spool is filled with small pushes in GitHub's shape, each of a repository of its own; then the relay
 runs until the spool is empty: read, parsed, published with a confirm each into one project's quorum queue
-that all of the repositories are bound to, and forgotten. The broker runs on the same cores. Stops by itself.
+that all of the repositories are bound to, noted in the book and archived, as when it serves. The broker
+runs on the same cores. Stops by itself.
 """
 
 import argparse
@@ -30,6 +31,8 @@ from hookfetch.core.repository import identify, routing_key
 from hookfetch.forges import configured_forge, load_forges
 from hookfetch.server.relay import Relay
 from hookfetch.spool import SegmentSpool
+from hookfetch.spool.archive import Archive
+from hookfetch.spool.book import DeliveryBook
 from tests.support.broker import private_broker
 
 SPOOL_BYTES = 1024**3
@@ -97,7 +100,10 @@ async def round_of(deliveries: int, url: str, folder: Path, seed: int) -> float:
     """Fill a spool, relay it, and return the deliveries a second; every fact must be in the queue then."""
     rng = random.Random(seed)
     project = f"bench{seed}"
-    async with SegmentSpool(folder, SPOOL_BYTES) as spool:
+    archive = Archive(folder / "bodies", folder / "spool")
+    book = DeliveryBook(folder / "book.sqlite")
+    await book.open()
+    async with SegmentSpool(folder / "spool", SPOOL_BYTES, archive) as spool:
         for start in range(0, deliveries, 1000):
             numbers = range(start, min(start + 1000, deliveries))
             await asyncio.gather(*(spool.append(push(number, rng)) for number in numbers))
@@ -105,7 +111,8 @@ async def round_of(deliveries: int, url: str, folder: Path, seed: int) -> float:
         await bus.start()
         await bus.bind(project, _keys(deliveries))
         counting = Counting(spool, deliveries)
-        relay = Relay(counting, {"github": configured_forge(load_forges()["github"], HookOptions())}, bus)
+        forges = {"github": configured_forge(load_forges()["github"], HookOptions())}
+        relay = Relay(counting, forges, bus, book=book, place=spool.place)
         begun = time.perf_counter()
         await relay.start()
         async with asyncio.timeout(WITHIN):
@@ -113,6 +120,7 @@ async def round_of(deliveries: int, url: str, folder: Path, seed: int) -> float:
         took = time.perf_counter() - begun
         await relay.stop()
         await bus.close()
+    await book.close()
     await _must_hold(url, project, deliveries)
     return deliveries / took
 
