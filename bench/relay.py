@@ -10,6 +10,7 @@ runs on the same cores. Stops by itself.
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -21,7 +22,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import aio_pika
-import structlog
 
 from hookfetch.bus.rabbitmq.bus import RabbitBus
 from hookfetch.bus.rabbitmq.topology import bindings_queue, project_queue
@@ -29,6 +29,7 @@ from hookfetch.core.delivery import Delivery
 from hookfetch.core.ports import HookOptions, Spooled
 from hookfetch.core.repository import identify, routing_key
 from hookfetch.forges import configured_forge, load_forges
+from hookfetch.logs import configure_logs
 from hookfetch.server.relay import Relay
 from hookfetch.spool import SegmentSpool
 from hookfetch.spool.archive import Archive
@@ -148,13 +149,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    # As a service logs: every delivery one line, here to nowhere.
     with (
         Path(os.devnull).open("w") as nowhere,
         private_broker() as url,
         tempfile.TemporaryDirectory(prefix="hookfetch-bench-") as folder,
+        contextlib.redirect_stderr(nowhere),  # one line a delivery, as the service logs
     ):
-        structlog.configure(logger_factory=structlog.WriteLoggerFactory(nowhere))
+        configure_logs("text")
         rates = [
             asyncio.run(round_of(options.deliveries, url, Path(folder) / str(number), number))
             for number in range(options.rounds)

@@ -29,6 +29,8 @@ WINDOW = 256
 WINDOW_BYTES = 64 * 1024 * 1024
 # Bytes from which a body is parsed in a thread: the loop goes on between the decoder's steps.
 LARGE_BODY = 256 * 1024
+# Seconds of parsing after which the loop has a turn: many in a row must not keep the door waiting.
+PARSING = 0.001
 # Seconds between attempts: from the first doubled up to the most.
 FIRST_PAUSE = 0.1
 MOST_PAUSE = 5.0
@@ -87,9 +89,11 @@ class Relay:
         self._clock = clock
         self._waits: dict[str, str] = {}  # what is away, and its last error
         self._held: dict[tuple[int, int], Spooled] = {}  # taken and not yet done, oldest first
-        self._published: list[_Ended] = []
+        self._held_bytes = 0  # of their bodies
+        self._ended: list[_Ended] = []
+        self._some_ended = asyncio.Event()
+        self._some_done = asyncio.Event()
         self._last: dict[RepositoryId, asyncio.Task[None]] = {}
-        self._progress = asyncio.Condition()
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -102,7 +106,7 @@ class Relay:
         if running is not None:
             running.cancel()
             await asyncio.wait([running])
-            await self._forget_published()
+            await self._forget_ended()
 
     def held(self) -> Sequence[Delivery]:
         """Return what was taken from the spool and is not done, oldest first."""
@@ -123,28 +127,33 @@ class Relay:
                 await asyncio.sleep(MOST_PAUSE)
 
     async def _relay_all(self) -> None:
-        self._published.clear()
+        self._ended.clear()
         self._last.clear()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._acknowledge())
-            for spooled in list(self._held.values()):
-                await self._begin(spooled, tasks)
+            await self._begin_all(list(self._held.values()), tasks)
             while True:
-                for spooled in await self._take():
-                    await self._begin(spooled, tasks)
+                await self._begin_all(await self._take(), tasks)
 
     async def _take(self) -> list[Spooled]:
-        async with self._progress:
-            await self._progress.wait_for(self._has_room)
+        while len(self._held) >= WINDOW or self._held_bytes >= WINDOW_BYTES:
+            self._some_done.clear()
+            await self._some_done.wait()
         room = WINDOW - len(self._held)
         taken = await self._insist(lambda: self._spool.take(room), "spool_waits", None)
         # Before anything is awaited: the spool will not give these again.
-        self._held.update((spooled.position, spooled) for spooled in taken)
+        for spooled in taken:
+            self._held[spooled.position] = spooled
+            self._held_bytes += len(spooled.delivery.body)
         return taken
 
-    def _has_room(self) -> bool:
-        held = sum(len(spooled.delivery.body) for spooled in self._held.values())
-        return len(self._held) < WINDOW and held < WINDOW_BYTES
+    async def _begin_all(self, taken: Sequence[Spooled], tasks: asyncio.TaskGroup) -> None:
+        until = time.monotonic() + PARSING
+        for spooled in taken:
+            await self._begin(spooled, tasks)
+            if time.monotonic() >= until:
+                await asyncio.sleep(0)
+                until = time.monotonic() + PARSING
 
     async def _begin(self, spooled: Spooled, tasks: asyncio.TaskGroup) -> None:
         """Parse, one delivery after the other, and leave the publishing to a task of its own."""
@@ -160,7 +169,6 @@ class Relay:
         task = tasks.create_task(self._publish(spooled, found, earlier))
         self._last.update(dict.fromkeys(names, task))
         task.add_done_callback(lambda ended: self._leave_line(names, ended))
-        await asyncio.sleep(0)  # parsing many in a row must not keep the door waiting
 
     def _leave_line(self, names: set[RepositoryId], ended: asyncio.Task[None]) -> None:
         for name in names:
@@ -208,36 +216,35 @@ class Relay:
             await self._bury(spooled, self._letter(spooled, f"{type(error).__name__}: {error}"))
             return
         _log.info("relayed", delivery_id=delivery_id, facts=len(told.facts))
-        await self._finish(spooled, "nothing" if told.nothing else "relayed", told.nothing, told.facts)
+        self._end(spooled, "nothing" if told.nothing else "relayed", told.nothing, told.facts)
 
     async def _bury(self, spooled: Spooled, letter: DeadLetter) -> None:
         # Whatever goes wrong here: there is nowhere else to put it.
         bury = functools.partial(self._bus.bury, letter)
         await self._insist(bury, "bus_waits", letter.id, errors=Exception)
         _log.warning("buried", delivery_id=letter.id, reason=letter.reason)
-        await self._finish(spooled, "dead", letter.reason, [])
+        self._end(spooled, "dead", letter.reason, [])
 
-    async def _finish(
+    def _end(
         self, spooled: Spooled, outcome: Outcome, reason: str | None, facts: Sequence[UpstreamFact]
     ) -> None:
-        async with self._progress:
-            self._published.append(_Ended(spooled, outcome, reason, facts, self._clock()))
-            self._progress.notify_all()
+        self._ended.append(_Ended(spooled, outcome, reason, facts, self._clock()))
+        self._some_ended.set()
 
     async def _acknowledge(self) -> None:
         while True:
-            async with self._progress:
-                await self._progress.wait_for(lambda: self._published)
-            await self._forget_published()
+            await self._some_ended.wait()
+            await self._forget_ended()
 
-    async def _forget_published(self) -> None:
-        ended, self._published = self._published, []
+    async def _forget_ended(self) -> None:
+        self._some_ended.clear()
+        ended, self._ended = self._ended, []
         await self._note(ended)
         await self._spool.done([each.spooled for each in ended])
-        async with self._progress:
-            for each in ended:
-                self._held.pop(each.spooled.position, None)
-            self._progress.notify_all()
+        for each in ended:
+            if self._held.pop(each.spooled.position, None) is not None:
+                self._held_bytes -= len(each.spooled.delivery.body)
+        self._some_done.set()
 
     async def _note(self, ended: Sequence[_Ended]) -> None:
         if self._book is None or not ended:

@@ -105,8 +105,9 @@ class Publisher:
             )
 
     async def _open(self) -> AbstractChannel:
-        async with self._opening:
-            if self._channel is None or self._channel.is_closed:
-                self._declared.clear()
-                self._channel = await self._link.channel(on_return_raises=True)
-            return self._channel
+        if self._channel is None or self._channel.is_closed:
+            async with self._opening:
+                if self._channel is None or self._channel.is_closed:
+                    self._declared.clear()
+                    self._channel = await self._link.channel(on_return_raises=True)
+        return self._channel
