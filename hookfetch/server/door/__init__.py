@@ -1,4 +1,5 @@
-"""The door's own HTTP/1.1: as much of it as a webhook needs, and every limit before the signature.
+"""The door's HTTP/1.1: as much of it as a webhook needs, in llhttp's grammar, and every limit before
+the signature.
 
 `request` and `chunked` are what a sender may write (pure), `senders` who may stand at the door
 and how many at once (pure), `gunzip` a compressed body within bounds, `connection` the protocol

@@ -1,13 +1,16 @@
 """A request's line and headers from bytes to values: RFC 9112 read strictly, ambiguity refused. Pure.
 
-What two readers of one stream could understand differently is how a request is smuggled past a
-proxy, so nothing here is lenient: no bare line feed, no folded line, no blank before a colon,
-one Host, and either one Content-Length or `chunked`, never both.
+llhttp (by way of httptools) knows the grammar. What two readers of one stream could understand
+differently is how a request is smuggled past a proxy, so what llhttp lets through, or leaves to
+its user, is refused here: other protocols, repeated or missing hosts, codings besides `chunked`.
 """
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from hookfetch.server.door.answer import Refused
 
@@ -31,11 +34,10 @@ _MAY_REPEAT = frozenset(
 )
 _FRAMING = frozenset({"content-length", "transfer-encoding", "host"})
 
-_CONTROLS = bytes({*range(32), 127} - {9})
-_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([\x21-\x7e]+) HTTP/1\.([01])")
-_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)", re.DOTALL)
+# llhttp also takes HTTP/0.9 (behind it even a bare line feed) and HTTP/2.0, RTSP, ICE, several blanks, and
+# empty lines before.
+_LINE = re.compile(rb"[!-~]+ [!-~]+ HTTP/1\.[01]")
 _ABSOLUTE = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
-_LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,40 +68,66 @@ def parse_head(data: bytes, limits: HeadLimits) -> Head:
 
     Refused: 400 not HTTP or ambiguous, 414 or 431 too large, 417, 501, 505.
     """
-    text = data.replace(b"\r\n", b"")  # a CR or LF that is left stood alone
-    if len(text.translate(None, _CONTROLS)) != len(text):
-        raise _bad()
-    lines = data.decode("utf-8", "surrogateescape").split("\r\n")
-    if len(lines[0]) > limits.line:
+    line, count = data.partition(b"\r\n")[0], data.count(b"\r\n")
+    if len(line) > limits.line:
         raise Refused(414, "line_too_large", closes=True)
-    if len(lines) - 1 > limits.headers or len(data) > limits.size:
+    if count > limits.headers or len(data) > limits.size:
         raise Refused(431, "headers_too_large", closes=True)
-    method, target, minor = _request_line(lines[0])
-    headers, repeated = _headers(lines)
-    if minor == "1" and "host" not in headers:
+    if not _LINE.fullmatch(line):
+        # A later version of HTTP is answered as such; anything else is no HTTP.
+        raise Refused(505, "version", closes=True) if re.search(rb" HTTP/[2-9]", line) else _bad()
+    found = _Found()
+    parser = HttpRequestParser(found)
+    try:
+        with suppress(HttpParserUpgrade):  # an offer that nobody has to take
+            parser.feed_data(data + b"\r\n\r\n")
+    except HttpParserError as error:
+        raise _bad() from error
+    # llhttp has taken bare ends of lines and folded ones before; then these numbers are not equal.
+    if not data.count(b"\r") == data.count(b"\n") == count == found.count:
+        raise _bad()
+    headers, is_1_1 = found.headers, parser.get_http_version() == "1.1"
+    if is_1_1 and "host" not in headers:
         raise _bad()
     connection = headers.get("connection", "").lower()
     expect = headers.get("expect")
     if expect is not None and expect.lower() != "100-continue":
         raise Refused(417, "expectation", closes=True)
     return Head(
-        method=method,
-        path=_path(target),
+        method=parser.get_method().decode(),
+        path=_path(found.target.decode()),
         headers=headers,
-        repeated=repeated,
-        length=_length(headers, minor),
-        keeps_alive=minor == "1" and "close" not in connection,
-        expects_continue=expect is not None and minor == "1",
+        repeated=found.repeated,
+        length=_length(headers, is_1_1),
+        keeps_alive=is_1_1 and "close" not in connection,
+        expects_continue=expect is not None and is_1_1,
     )
 
 
-def _request_line(line: str) -> tuple[str, str, str]:
-    match = _LINE.fullmatch(line)
-    if match is None:
-        # A later version of HTTP is answered as such; anything else is no HTTP.
-        raise Refused(505, "version", closes=True) if re.search(r" HTTP/[2-9]", line) else _bad()
-    method, target, minor = match.groups()
-    return method, target, minor
+class _Found:
+    """What the parser finds, each in one piece, since a head is given to it whole."""
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.count = 0
+        self.headers: dict[str, str] = {}
+        self.repeated: str | None = None
+
+    def on_url(self, url: bytes) -> None:
+        self.target = url
+
+    def on_header(self, written: bytes, value: bytes) -> None:
+        self.count += 1
+        name = written.decode().lower()
+        text = value.rstrip(b" \t").decode("utf-8", "surrogateescape")
+        if name not in self.headers:
+            self.headers[name] = text
+        elif name in _MAY_REPEAT:
+            self.headers[name] = f"{self.headers[name]}, {text}"  # RFC 9110, 5.3
+        elif name in _FRAMING:
+            raise _bad()
+        else:
+            self.repeated = name
 
 
 def _path(target: str) -> str:
@@ -108,39 +136,18 @@ def _path(target: str) -> str:
     return path.partition("?")[0]
 
 
-def _headers(lines: list[str]) -> tuple[dict[str, str], str | None]:
-    headers: dict[str, str] = {}
-    repeated: str | None = None
-    for line in lines[1:]:
-        match = _HEADER.fullmatch(line)
-        if match is None:
+def _length(headers: Mapping[str, str], is_1_1: bool) -> int | None:
+    coding = headers.get("transfer-encoding")
+    if coding is None:
+        length = headers.get("content-length", "0")
+        if len(length) > 18:  # zeros before it, of which int() would not read any number
             raise _bad()
-        written, text = match.groups()
-        name, text = written.lower(), text.rstrip(" \t")
-        if name not in headers:
-            headers[name] = text
-        elif name in _MAY_REPEAT:
-            headers[name] = f"{headers[name]}, {text}"  # RFC 9110, 5.3
-        elif name in _FRAMING:
-            raise _bad()
-        else:
-            repeated = name
-    return headers, repeated
-
-
-def _length(headers: Mapping[str, str], minor: str) -> int | None:
-    coding, length = headers.get("transfer-encoding"), headers.get("content-length")
-    if coding is not None:
-        if length is not None or minor == "0":
-            raise _bad()
-        if coding.lower() != "chunked":
-            raise Refused(501, "transfer_encoding", closes=True)
-        return None
-    if length is None:
-        return 0
-    if not _LENGTH.fullmatch(length):
+        return int(length)
+    if not is_1_1:
         raise _bad()
-    return int(length)
+    if coding.lower() != "chunked":
+        raise Refused(501, "transfer_encoding", closes=True)
+    return None
 
 
 def _bad() -> Refused:
