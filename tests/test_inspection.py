@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hookfetch import inspection
 from hookfetch.demo.deliveries import github_push, gitlab_push
 from hookfetch.forges import load_forges
-from hookfetch.inspection import inspect_deliveries
+from hookfetch.inspection import deliveries
+from hookfetch.inspection.deliveries import inspect_deliveries
 from tests.forges.corpus import CASES, CORPUS, NEW, OLD, SIGNING_TOKEN
 
 FORGES = load_forges()
@@ -156,7 +156,7 @@ def test_a_body_file_is_relative_to_the_working_directory(
 
 
 def test_a_body_file_over_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection, "MAX_BODY", 10)
+    monkeypatch.setattr(deliveries, "MAX_BODY", 10)
     (tmp_path / "b").write_bytes(b"x" * 11)
     request = pushed()
     del request["body_base64"]

@@ -73,7 +73,7 @@ def inspect_delivery() -> None:
     seconds) and the hook's options base_url, sha1 and header (docs/forges.md).
     """
     from hookfetch.forges import load_forges
-    from hookfetch.inspection import inspect_deliveries
+    from hookfetch.inspection.deliveries import inspect_deliveries
 
     for line in inspect_deliveries(sys.stdin, load_forges()):
         click.echo(line)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 class Delivery:
     """An accepted or yet to be verified POST.
 
-    `headers` have lower-case names. `id` is `<hook>/<the forge's delivery id>`, or
-    `<hook>/<random>` where the forge sends none: equal ids mean a redelivery.
+    `headers` have lower-case names. `id` is `<hook>/<what the forge knows it by>`, or `<hook>/<random>`
+    where nothing tells a redelivery from another one: equal ids mean a redelivery.
     `received_at` is in Unix seconds. `attempts` counts how often it died before its replay.
     """
 

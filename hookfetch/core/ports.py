@@ -224,8 +224,9 @@ class Forge(Protocol):
         """Return if any of `secrets` signed the raw `body`; Rejected otherwise. `headers`
         have lower-case names; `now` is in Unix seconds."""
 
-    def delivery_id(self, headers: Mapping[str, str]) -> str | None:
-        """Return the forge's own id of this delivery, equal on redelivery, or None."""
+    def delivery_id(self, headers: Mapping[str, str], body: bytes) -> str | None:
+        """Return an id that a redelivery of this verified delivery has too, and no other delivery; None
+        where nothing in it tells the two apart. It parses no body."""
 
     def parse(self, delivery: Delivery) -> list[UpstreamFact]:
         """Return the facts in a verified delivery, in order; Rejected when it has no known form."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.events import ReleasePublished, UpstreamFact
 from hookfetch.core.ports import HookOptions
+from hookfetch.forges.delivery_headers import content_id
 from hookfetch.forges.facts import provenance_of
 from hookfetch.forges.payload import (
     Fields,
@@ -50,9 +51,9 @@ class Anitya:
         """Return if the sender knows any of `secrets`; Rejected otherwise."""
         require_shared_secret(headers, self._header, secrets)
 
-    def delivery_id(self, _: Mapping[str, str]) -> str | None:
-        """Return None: a message's id is the bus's."""
-        return None
+    def delivery_id(self, _: Mapping[str, str], body: bytes) -> str | None:
+        """Return an id of the body, in which stands when the project's versions changed."""
+        return content_id(body)
 
     def parse(self, delivery: Delivery) -> list[UpstreamFact]:
         """Return one fact for each new version in a message; none for messages of other topics."""

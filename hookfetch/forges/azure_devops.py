@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.events import UpstreamFact
 from hookfetch.core.ports import HookOptions
+from hookfetch.forges.delivery_headers import content_id
 from hookfetch.forges.facts import RefChange, is_null, provenance_of, ref_fact
 from hookfetch.forges.payload import (
     load_object,
@@ -44,9 +45,9 @@ class AzureDevOps:
         """Return if the sender knows any of `secrets`; Rejected otherwise."""
         require_shared_secret(headers, self._header, secrets)
 
-    def delivery_id(self, _: Mapping[str, str]) -> str | None:
-        """Return None: the notification's number stands in the body."""
-        return None
+    def delivery_id(self, _: Mapping[str, str], body: bytes) -> str | None:
+        """Return an id of the body, in which the event has an id and a time."""
+        return content_id(body)
 
     def parse(self, delivery: Delivery) -> list[UpstreamFact]:
         """Return the facts in a delivery, one for each ref; none for events that are no push."""

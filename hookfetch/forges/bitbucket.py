@@ -48,7 +48,7 @@ class Bitbucket:
         """Return if any of `secrets` signed `body` with HMAC-SHA256; Rejected otherwise."""
         require_hex_hmac(headers, "x-hub-signature", body, secrets, prefix="sha256=")
 
-    def delivery_id(self, headers: Mapping[str, str]) -> str | None:
+    def delivery_id(self, headers: Mapping[str, str], _: bytes) -> str | None:
         """Return Bitbucket's id of the delivery, which its retries keep."""
         return sent_delivery_id(headers, "x-request-uuid")
 

@@ -52,7 +52,7 @@ class BitbucketServer:
         if "x-hub-signature" in headers or not _is_ping(body):
             require_hex_hmac(headers, "x-hub-signature", body, secrets, prefix="sha256=")
 
-    def delivery_id(self, headers: Mapping[str, str]) -> str | None:
+    def delivery_id(self, headers: Mapping[str, str], _: bytes) -> str | None:
         """Return Bitbucket's id of the delivery."""
         return sent_delivery_id(headers, "x-request-id")
 

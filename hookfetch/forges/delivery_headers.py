@@ -1,6 +1,7 @@
-"""Reads of a delivery's headers that more than one forge needs. Pure; headers are not signed, so
-nothing that matters is believed because a header says it."""
+"""What more than one forge needs to know a delivery by. Pure; headers are not signed, so nothing that
+matters is believed because a header says it."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 
@@ -17,6 +18,14 @@ def sent_delivery_id(headers: Mapping[str, str], *names: str) -> str | None:
         if _DELIVERY_ID.fullmatch(value):
             return value
     return None
+
+
+def content_id(body: bytes, *also: str) -> str:
+    """Return an id of the bytes of `body` and of the headers' values in `also`. Only for what says itself
+    which delivery it is, or when that was: else two pushes of the same change would look like one."""
+    digest = hashlib.sha256("\n".join((*also, "")).encode("utf-8", "surrogatepass"))
+    digest.update(body)
+    return f"sha256-{digest.hexdigest()}"
 
 
 def event_name(headers: Mapping[str, str], header: str) -> str:

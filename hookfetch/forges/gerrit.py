@@ -10,6 +10,7 @@ from urllib.parse import quote
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.events import RepositoryMoved, UpstreamFact
 from hookfetch.core.ports import HookOptions
+from hookfetch.forges.delivery_headers import content_id
 from hookfetch.forges.facts import Provenance, RefChange, full_ref, is_null, provenance_of, ref_fact
 from hookfetch.forges.payload import (
     Fields,
@@ -45,9 +46,9 @@ class Gerrit:
         """Return if the sender knows any of `secrets`; Rejected otherwise."""
         require_shared_secret(headers, self._header, secrets)
 
-    def delivery_id(self, _: Mapping[str, str]) -> str | None:
-        """Return None: Gerrit names no delivery."""
-        return None
+    def delivery_id(self, _: Mapping[str, str], body: bytes) -> str | None:
+        """Return an id of the body, in which stands when the event was made."""
+        return content_id(body)
 
     def parse(self, delivery: Delivery) -> list[UpstreamFact]:
         """Return the facts in a delivery; none for `refs/changes/…`, `refs/meta/…` and other events."""

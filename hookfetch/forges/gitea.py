@@ -60,7 +60,7 @@ class Gitea:
         """Return if any of `secrets` signed `body` with HMAC-SHA256; Rejected otherwise."""
         require_hex_hmac(headers, self._signature, body, secrets)
 
-    def delivery_id(self, headers: Mapping[str, str]) -> str | None:
+    def delivery_id(self, headers: Mapping[str, str], _: bytes) -> str | None:
         """Return the forge's id of the delivery."""
         return sent_delivery_id(headers, self._delivery)
 

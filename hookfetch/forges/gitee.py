@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.events import Pinged, UpstreamFact
 from hookfetch.core.ports import HookOptions
-from hookfetch.forges.delivery_headers import event_name
+from hookfetch.forges.delivery_headers import content_id, event_name
 from hookfetch.forges.facts import RefChange, is_null, provenance_of, ref_fact
 from hookfetch.forges.payload import (
     load_object,
@@ -51,9 +51,9 @@ class Gitee:
         else:
             require_timed_token(headers, "x-gitee-token", "x-gitee-timestamp", secrets, now)
 
-    def delivery_id(self, _: Mapping[str, str]) -> str | None:
-        """Return None: Gitee names no delivery."""
-        return None
+    def delivery_id(self, _: Mapping[str, str], body: bytes) -> str | None:
+        """Return an id of the body, in which stands when it was sent."""
+        return content_id(body)
 
     def parse(self, delivery: Delivery) -> list[UpstreamFact]:
         """Return the facts in a delivery; none for events that move no ref."""

@@ -63,7 +63,7 @@ class GitHub:
         else:
             require_hex_hmac(headers, "x-hub-signature-256", body, secrets, prefix="sha256=")
 
-    def delivery_id(self, headers: Mapping[str, str]) -> str | None:
+    def delivery_id(self, headers: Mapping[str, str], _: bytes) -> str | None:
         """Return GitHub's id of the delivery, which a redelivery keeps."""
         return sent_delivery_id(headers, "x-github-delivery")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.events import ReleasePublished, RepositoryMoved, UpstreamFact
 from hookfetch.core.ports import HookOptions
-from hookfetch.forges.delivery_headers import sent_delivery_id
+from hookfetch.forges.delivery_headers import content_id, sent_delivery_id
 from hookfetch.forges.facts import FactFields, Provenance, RefChange, is_null, provenance_of, ref_fact
 from hookfetch.forges.payload import (
     Fields,
@@ -51,10 +51,13 @@ class GitLab:
             tokens = [secret for secret in secrets if not secret.startswith(SIGNING_TOKEN_PREFIX)]
             require_token(headers, "x-gitlab-token", tokens)
 
-    def delivery_id(self, headers: Mapping[str, str]) -> str | None:
-        """Return GitLab's id of the delivery, which a retry keeps (None before GitLab 17.4:
-        `X-Gitlab-Event-UUID` may be shared by the hooks of one push to several branches)."""
-        return sent_delivery_id(headers, "webhook-id", "idempotency-key")
+    def delivery_id(self, headers: Mapping[str, str], body: bytes) -> str | None:
+        """Return GitLab's id of the delivery, which a retry keeps. Before GitLab 17.4 there is none:
+        `X-Gitlab-Event-UUID` may be shared by the hooks of one push to several branches, but not by two
+        with the same body; None without that too."""
+        sent = sent_delivery_id(headers, "webhook-id", "idempotency-key")
+        event = sent_delivery_id(headers, "x-gitlab-event-uuid")
+        return content_id(body, event) if sent is None and event is not None else sent
 
     def parse(self, delivery: Delivery) -> list[UpstreamFact]:
         """Return the facts in a verified delivery; none for events that move no ref and no release."""

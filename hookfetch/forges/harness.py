@@ -46,8 +46,9 @@ class Harness:
         """Return if any of `secrets` signed `body` with HMAC-SHA256; Rejected otherwise."""
         require_hex_hmac(headers, "x-harness-signature", body, secrets)
 
-    def delivery_id(self, _: Mapping[str, str]) -> str | None:
-        """Return None: Harness names no delivery."""
+    def delivery_id(self, _: Mapping[str, str], __: bytes) -> str | None:
+        """Return None: neither headers nor body say which delivery it is, or when it was, so that there and
+        back and there again sends the same bytes twice."""
         return None
 
     def parse(self, delivery: Delivery) -> list[UpstreamFact]:

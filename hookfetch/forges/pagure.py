@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.events import UpstreamFact
 from hookfetch.core.ports import HookOptions
+from hookfetch.forges.delivery_headers import content_id
 from hookfetch.forges.facts import Provenance, RefChange, full_ref, provenance_of, ref_fact
 from hookfetch.forges.payload import (
     Fields,
@@ -47,9 +48,9 @@ class Pagure:
         else:
             require_hex_hmac(headers, "x-pagure-signature-256", body, secrets)
 
-    def delivery_id(self, _: Mapping[str, str]) -> str | None:
-        """Return None: the message's id stands in the body."""
-        return None
+    def delivery_id(self, _: Mapping[str, str], body: bytes) -> str | None:
+        """Return an id of the body, in which the message has an id."""
+        return content_id(body)
 
     def parse(self, delivery: Delivery) -> list[UpstreamFact]:
         """Return the facts in a verified delivery; none for topics that move no ref."""

@@ -51,7 +51,7 @@ class Sourcehut:
         """Return if any of `secrets`, public keys, signed `body` and the nonce; Rejected otherwise."""
         require_ed25519(headers, "x-payload-signature", "x-payload-nonce", body, secrets)
 
-    def delivery_id(self, headers: Mapping[str, str]) -> str | None:
+    def delivery_id(self, headers: Mapping[str, str], _: bytes) -> str | None:
         """Return sourcehut's id of the delivery."""
         return sent_delivery_id(headers, "x-webhook-delivery")
 

@@ -45,7 +45,7 @@ class StandardWebhooks:
         """Return if any of `secrets` signed the delivery within 5 minutes of `now` (Unix seconds)."""
         require_standard_webhook(headers, body, secrets, now)
 
-    def delivery_id(self, headers: Mapping[str, str]) -> str | None:
+    def delivery_id(self, headers: Mapping[str, str], _: bytes) -> str | None:
         """Return the message's id, which a retry keeps."""
         return sent_delivery_id(headers, "webhook-id")
 

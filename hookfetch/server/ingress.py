@@ -135,14 +135,11 @@ class Ingress:
             # The spool counts what waits for it; an unsigned body does not get that far.
             async with self._opening:
                 body = await asyncio.to_thread(gunzip, body, self._max_body)
-                await asyncio.to_thread(hook.forge.verify, headers, body, hook.secrets, now)
+                delivery = await asyncio.to_thread(_verified, hook, headers, body, now)
         elif len(body) > _VERIFIED_HERE:
-            await asyncio.to_thread(hook.forge.verify, headers, body, hook.secrets, now)
+            delivery = await asyncio.to_thread(_verified, hook, headers, body, now)
         else:
-            hook.forge.verify(headers, body, hook.secrets, now)
-        delivery = Delivery(
-            id=_delivery_id(hook, headers), hook=hook.name, headers=headers, body=body, received_at=now
-        )
+            delivery = _verified(hook, headers, body, now)
         await self._spool.append(delivery)
         # At debug, for the relay says it again, and this line was a sixth of what a delivery costs here.
         _log.debug("accepted", delivery_id=delivery.id, hook=hook.name, bytes=len(body))
@@ -153,8 +150,14 @@ def _coding(head: Head) -> str:
     return head.headers.get("content-encoding", "identity").lower().replace("x-gzip", "gzip")
 
 
-def _delivery_id(hook: Hook, headers: Mapping[str, str]) -> str:
-    given = hook.forge.delivery_id(headers)
+def _verified(hook: Hook, headers: Mapping[str, str], body: bytes, now: float) -> Delivery:
+    hook.forge.verify(headers, body, hook.secrets, now)
+    delivery_id = _delivery_id(hook, headers, body)
+    return Delivery(id=delivery_id, hook=hook.name, headers=headers, body=body, received_at=now)
+
+
+def _delivery_id(hook: Hook, headers: Mapping[str, str], body: bytes) -> str:
+    given = hook.forge.delivery_id(headers, body)
     if not given:
         return f"{hook.name}/{secrets.token_hex(16)}"
     if _SAFE_ID.fullmatch(given):

@@ -149,7 +149,7 @@ def test_a_stored_delivery_is_refused_with_one_flipped_byte(case: Case) -> None:
 
 @identified_case
 def test_a_stored_delivery_has_the_forge_s_own_id(case: Case) -> None:
-    found = FORGES[case.forge].delivery_id(case.headers)
+    found = FORGES[case.forge].delivery_id(case.headers, case.body)
     assert found is not None
     assert found in case.headers.values()
 

@@ -21,7 +21,7 @@ def receive(name: str, sent: tuple[dict[str, str], bytes], secret: str) -> Upstr
     headers, body = sent
     lowered = {header.lower(): value for header, value in headers.items()}
     FORGES[name].verify(lowered, body, [secret], time.time())
-    assert FORGES[name].delivery_id(lowered) == "d-1"
+    assert FORGES[name].delivery_id(lowered, b"{}") == "d-1"
     (fact,) = FORGES[name].parse(delivery(lowered, body))
     return fact
 

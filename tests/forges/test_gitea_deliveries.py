@@ -108,5 +108,5 @@ def test_each_brand_reads_its_own_headers() -> None:
         others = {f"x-{other}-event": "push" for other in ("github", "gitea", "forgejo", "gogs")}
         del others[f"x-{brand}-event"]
         assert refused_for(FORGES[brand], others, PUSH) == "forge"
-    assert FORGES["gitea"].delivery_id({"x-gitea-delivery": "1", "x-forgejo-delivery": "2"}) == "1"
-    assert FORGES["forgejo"].delivery_id({"x-gitea-delivery": "1", "x-forgejo-delivery": "2"}) == "2"
+    assert FORGES["gitea"].delivery_id({"x-gitea-delivery": "1", "x-forgejo-delivery": "2"}, b"{}") == "1"
+    assert FORGES["forgejo"].delivery_id({"x-gitea-delivery": "1", "x-forgejo-delivery": "2"}, b"{}") == "2"

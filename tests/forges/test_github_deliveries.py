@@ -281,7 +281,7 @@ def test_a_form_is_verified_as_sent_and_read_from_its_field() -> None:
 
 
 def test_a_redelivery_keeps_its_id_and_a_strange_id_is_none() -> None:
-    assert FORGE.delivery_id({"x-github-delivery": "72d3162e-cc78"}) == "72d3162e-cc78"
+    assert FORGE.delivery_id({"x-github-delivery": "72d3162e-cc78"}, b"{}") == "72d3162e-cc78"
     for value in ("", "a b", "é", "x" * 201, "\n"):
-        assert FORGE.delivery_id({"x-github-delivery": value}) is None
-    assert FORGE.delivery_id({}) is None
+        assert FORGE.delivery_id({"x-github-delivery": value}, b"{}") is None
+    assert FORGE.delivery_id({}, b"{}") is None

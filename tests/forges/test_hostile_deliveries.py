@@ -108,7 +108,7 @@ def test_any_headers_and_bytes_are_refused_for_their_signature(
 @given(headers=ANY_HEADERS, body=st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(name: str, headers: dict[str, str], body: bytes) -> None:
     answer(name, headers, body)
-    FORGES[name].delivery_id(headers)
+    FORGES[name].delivery_id(headers, body)
 
 
 @each_forge

@@ -38,7 +38,7 @@ class SignedForge:
         if now - float(headers.get("x-timestamp", now)) > 300:
             raise Rejected("timestamp", "x-timestamp is too old")
 
-    def delivery_id(self, headers: Mapping[str, str]) -> str | None:
+    def delivery_id(self, headers: Mapping[str, str], body: bytes) -> str | None:
         return headers.get("x-delivery")
 
     def parse(self, delivery: Delivery) -> list[UpstreamFact]:

@@ -31,7 +31,7 @@ class LineForge:
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
         raise AssertionError("a spooled delivery was verified before")
 
-    def delivery_id(self, headers: Mapping[str, str]) -> str | None:
+    def delivery_id(self, headers: Mapping[str, str], body: bytes) -> str | None:
         return None
 
     def parse(self, delivery: Delivery) -> list[UpstreamFact]:

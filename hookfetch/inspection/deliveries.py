@@ -1,4 +1,4 @@
-"""What hookfetch makes of stored deliveries, one JSON line in and one out: `hookfetch inspect delivery`.
+"""What hookfetch makes of stored deliveries: `hookfetch inspect delivery`.
 
 For the operator who asks why a delivery was refused, or what it would cause. It reads the
 files that the operator names, sends nothing, and stores nothing. A line that cannot be
@@ -117,11 +117,12 @@ def _case(request: Mapping[str, object], forges: Mapping[str, ForgeFactory]) -> 
     options = _options(request)
     forge = _forge(factory, options)
     headers = _headers(request.get("headers"))
+    body = _body(request)
     delivery = Delivery(
-        id=f"inspect/{forge.delivery_id(headers) or request.get('id')}",
+        id=f"inspect/{forge.delivery_id(headers, body) or request.get('id')}",
         hook="inspect",
         headers=headers,
-        body=_body(request),
+        body=body,
         received_at=_now(request, headers),
     )
     return _Case(
