@@ -79,4 +79,17 @@ def inspect_delivery() -> None:
         click.echo(line)
 
 
+@inspect.command(name="edit")
+def inspect_edit() -> None:
+    """Read files and changes of their refs as JSON lines on stdin, write the changed texts as JSON lines.
+
+    A line has id, path, text, changes (source_path, kind, url_before, url_after, ref_before, ref_after and
+    so on) and variables; an answer has id, outcome (ok or refused), reason and text (docs/edits.md).
+    """
+    from hookfetch.inspection.edits import bounded_lines, inspect_edits
+
+    for line in inspect_edits(bounded_lines(sys.stdin.buffer)):
+        click.echo(line)
+
+
 COMMANDS = (affected, inspect)
