@@ -13,6 +13,7 @@ PROGRAMS = {
     " which store nothing (the goals: a ratio of at least 1, and a p99 under 50 ms at half its peak)",
     "ingress_backlog": "100,000 deliveries in the spool that nobody relays (the goal: under 150 MB)",
     "relay": "A full spool through the relay to RabbitMQ (the goal: 2,000 events a second)",
+    "shortcut": "One new commit through the engine, with the shortcut and BuildStream's way",
     "index": "Building the index and looking up a repository and ref",
 }
 

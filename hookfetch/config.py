@@ -120,11 +120,12 @@ class SweepConfig(_Section):
 
 class EngineConfig(_Section):
     """Warm BuildStream processes. `deadline` is a job's, in seconds; a process is replaced
-    after `recycle_after` jobs."""
+    after `recycle_after` jobs. Without `shortcut` every source is staged by BuildStream itself."""
 
     processes: Annotated[int, Field(gt=0, le=32)] = 2
     deadline: Annotated[float, Field(gt=0, lt=1800)] = 1200.0
     recycle_after: Annotated[int, Field(gt=0)] = 1000
+    shortcut: bool = True
 
 
 class RetryConfig(_Section):

@@ -1,1 +1,1 @@
-"""What the remote source cache holds, asked over its own protocols."""
+"""The remote source cache in its own protocols: what it holds, and sources made from git objects for it."""

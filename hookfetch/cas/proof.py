@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import grpc
 
+from hookfetch.cas.channel import TIMEOUT, code_of, open_channel, text_of
 from hookfetch.cas.protos import (
     remote_asset_pb2,
     remote_asset_pb2_grpc,
@@ -23,8 +23,6 @@ from hookfetch.cas.protos import (
 from hookfetch.core.errors import Temporary
 
 SOURCE_URN = "urn:fdc:buildstream.build:2020:source:"
-_TIMEOUT = 30.0  # seconds a call
-_MAX_MESSAGE = 64 * 1024 * 1024  # bytes received at once
 _MAX_DIRECTORIES = 1_000_000
 _BATCH = 10_000  # digests asked at once: under 1 MB of the usual 4 MB a message
 
@@ -37,7 +35,7 @@ class RemoteCache:
         self._connect()
 
     def _connect(self) -> None:
-        self._channel = _open(self._url)
+        self._channel = open_channel(self._url)
         self._index: Any = remote_asset_pb2_grpc.FetchStub(self._channel)
         self._storage: Any = remote_execution_pb2_grpc.ContentAddressableStorageStub(self._channel)
 
@@ -52,7 +50,7 @@ class RemoteCache:
             # A channel that failed waits before it tries again; a new one asks at once.
             self._channel.close()
             self._connect()
-            raise Temporary(f"source cache {self._url}: {_text(error)}") from error
+            raise Temporary(f"source cache {self._url}: {text_of(error)}") from error
 
     def _holds(self, element_key: str) -> bool:
         blob = self._asset(SOURCE_URN + element_key)
@@ -69,16 +67,16 @@ class RemoteCache:
 
     def _asset(self, urn: str) -> Any:
         try:
-            answer = self._index.FetchBlob(remote_asset_pb2.FetchBlobRequest(uris=[urn]), timeout=_TIMEOUT)
+            answer = self._index.FetchBlob(remote_asset_pb2.FetchBlobRequest(uris=[urn]), timeout=TIMEOUT)
         except grpc.RpcError as error:
-            if _code(error) is grpc.StatusCode.NOT_FOUND:
+            if code_of(error) is grpc.StatusCode.NOT_FOUND:
                 return None
             raise
         return None if answer.status.code else answer.blob_digest
 
     def _read(self, digest: Any) -> bytes | None:
         request = remote_execution_pb2.BatchReadBlobsRequest(digests=[digest])
-        (answer,) = self._storage.BatchReadBlobs(request, timeout=_TIMEOUT).responses
+        (answer,) = self._storage.BatchReadBlobs(request, timeout=TIMEOUT).responses
         return None if answer.status.code else bytes(answer.data)
 
     def _tree(self, root: Any) -> dict[tuple[str, int], Any] | None:
@@ -86,14 +84,14 @@ class RemoteCache:
         found: dict[str, Any] = {}
         try:
             request = remote_execution_pb2.GetTreeRequest(root_digest=root)
-            for page in self._storage.GetTree(request, timeout=_TIMEOUT):
+            for page in self._storage.GetTree(request, timeout=TIMEOUT):
                 found.update((_hash(directory), directory) for directory in page.directories)
                 if len(found) > _MAX_DIRECTORIES:
                     raise Temporary(
                         f"source cache {self._url}: a tree of over {_MAX_DIRECTORIES} directories"
                     )
         except grpc.RpcError as error:
-            if _code(error) is grpc.StatusCode.NOT_FOUND:
+            if code_of(error) is grpc.StatusCode.NOT_FOUND:
                 return None
             raise
         wanted: dict[tuple[str, int], Any] = {}
@@ -116,7 +114,7 @@ class RemoteCache:
 
     def _missing(self, digests: list[Any]) -> bool:
         request = remote_execution_pb2.FindMissingBlobsRequest(blob_digests=digests)
-        return bool(self._storage.FindMissingBlobs(request, timeout=_TIMEOUT).missing_blob_digests)
+        return bool(self._storage.FindMissingBlobs(request, timeout=TIMEOUT).missing_blob_digests)
 
     def close(self) -> None:
         """Close the connection."""
@@ -129,17 +127,6 @@ class RemoteCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _open(url: str) -> grpc.Channel:
-    parts = urlsplit(url)
-    options = [
-        ("grpc.max_receive_message_length", _MAX_MESSAGE),
-        ("grpc.use_local_subchannel_pool", 1),  # or a new channel would share an old one's failure
-    ]
-    if parts.scheme == "https":
-        return grpc.secure_channel(parts.netloc, grpc.ssl_channel_credentials(), options)
-    return grpc.insecure_channel(parts.netloc, options)
 
 
 def _hash(directory: Any) -> str:
@@ -155,13 +142,3 @@ def _batches(digests: dict[tuple[str, int], Any]) -> Iterator[list[Any]]:
 
 def _filled(digests: Iterable[Any]) -> Iterator[Any]:
     return (digest for digest in digests if digest.size_bytes)
-
-
-def _code(error: grpc.RpcError) -> Any:
-    return error.code() if isinstance(error, grpc.Call) else None
-
-
-def _text(error: grpc.RpcError) -> str:
-    if isinstance(error, grpc.Call):
-        return f"{error.code().name}: {' '.join((error.details() or '').split())}"
-    return str(error)

@@ -19,6 +19,7 @@ class Start:
     source_cache: str | None
     options: dict[str, str]
     targets: tuple[str, ...]
+    shortcut: bool
     type: Literal["start"] = "start"
 
 
@@ -44,9 +45,11 @@ Request = Annotated[Start | Load | Run, Field(discriminator="type")]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """The project as loaded."""
+    """The project as loaded. `shortcut_off`: why this worker goes BuildStream's way with git sources,
+    although it may take the shortcut."""
 
     project: LoadedProject
+    shortcut_off: str | None
     type: Literal["loaded"] = "loaded"
 
 

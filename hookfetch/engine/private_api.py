@@ -225,9 +225,9 @@ def element_key(sources: Any) -> str | None:
     return cast("str | None", sources.get_cache_key())
 
 
-def source_keys(sources: Any) -> tuple[str, ...]:
-    """Return each source's own key, `<kind>/<digest>`; every source must have its ref."""
-    return tuple(source._get_source_name() for source in sources.sources())
+def source_key(source: Any) -> str:
+    """Return a source's own key, `<kind>/<digest>`; its element's sources must all have their refs."""
+    return cast("str", source._get_source_name())
 
 
 def is_stored(sources: Any) -> bool:
@@ -241,6 +241,22 @@ def fetch(sources: Any) -> None:
     sources.fetch()
     if not sources.cached():
         sources.stage_and_cache()
+
+
+def download(source: Any) -> None:
+    """Have a source's plugin download it, from its mirrors too; nothing is staged or stored."""
+    source._fetch()
+
+
+def stored_files(sources: Any) -> Any:
+    """Return what the local storage has of the sources, as a directory of BuildStream's."""
+    return sources.get_files()
+
+
+def stored_digest(directory: Any) -> tuple[str, int]:
+    """Return hash and size of a directory of BuildStream's."""
+    digest = directory._get_digest()
+    return digest.hash, digest.size_bytes
 
 
 def push(sources: Any) -> None:

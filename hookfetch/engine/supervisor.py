@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NoReturn
 
+import structlog
+
 from hookfetch.config import EngineConfig, ProjectConfig
 from hookfetch.core.errors import ElementError, Permanent, Temporary
 from hookfetch.core.jobs import Job
@@ -28,6 +30,8 @@ from hookfetch.engine.messages import (
 )
 from hookfetch.engine.process import WorkerProcess
 from hookfetch.engine.version import check_buildstream
+
+_log = structlog.get_logger(__name__)
 
 _LEAVE_WITHIN = 5.0  # seconds a worker has to leave by itself
 _CLOSE_WITHIN = 20.0  # seconds
@@ -125,6 +129,12 @@ class BuildStreamEngine:
     async def _load(self, project: str, worker: WorkerProcess) -> Reply:
         generation = self._generations[project]
         reply = await worker.ask(Load(), _unexpected)
+        if isinstance(reply, Loaded) and reply.shortcut_off is not None and not worker.generation:
+            _log.error(
+                "shortcut off: git sources go BuildStream's way, slower and as right",
+                project=project,
+                reason=reply.shortcut_off,
+            )
         worker.generation = generation if isinstance(reply, Loaded) else 0
         return reply
 
@@ -181,6 +191,7 @@ class BuildStreamEngine:
             source_cache=settings.source_cache,
             options=settings.options,
             targets=settings.targets,
+            shortcut=self._config.shortcut,
         )
         worker = await WorkerProcess.start(self._directory / project, _SLOTS, start)
         if self._closed:  # in the meantime

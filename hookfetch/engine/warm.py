@@ -10,8 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import structlog
 from pydantic import JsonValue
 
+from hookfetch.cas.directories import Unsuited
 from hookfetch.cas.proof import RemoteCache
 from hookfetch.core.errors import ElementError, Temporary
 from hookfetch.core.events import SourceRef
@@ -21,7 +23,10 @@ from hookfetch.engine import private_api as bst
 from hookfetch.engine.addresses import is_remote
 from hookfetch.engine.messages import Done, Run, Start
 from hookfetch.engine.refs import from_json, to_json
+from hookfetch.engine.shortcut import Shortcut
 from hookfetch.engine.user_configuration import write_user_configuration
+
+_log = structlog.get_logger(__name__)
 
 # The keys by which source kinds say what they follow, as their plugins document them.
 _TRACKING_KEYS = ("track", "exclude", "track-extra", "match", "ref-format", "path")
@@ -52,14 +57,26 @@ class WarmProject:
             bst.open_context(write_user_configuration(directory, start.source_cache))
         )
         self._cache: RemoteCache | None = None
+        self._shortcut: Shortcut | None = None
         if start.source_cache is not None:
             self._cache = self._stack.enter_context(RemoteCache(start.source_cache))
+            if start.shortcut:
+                self._shortcut = self._stack.enter_context(
+                    Shortcut(start.source_cache, directory / "shortcut")
+                )
         self._elements: dict[str, Any] = {}
         self._committed: dict[str, list[bst.RefKeys | None]] = {}
+
+    @property
+    def shortcut_off(self) -> str | None:
+        """Return why the shortcut, though allowed, is not taken in this process; None if that is not so."""
+        return None if self._shortcut is None else self._shortcut.off
 
     def load(self) -> LoadedProject:
         """Load the project from its files as they are now; whatever BuildStream raises is passed on."""
         self._elements, self._committed = {}, {}
+        if self._shortcut is not None:
+            self._shortcut.check(self._context)
         loaded = bst.load_project(self._context, self._path, self._options, self._targets)
         self._committed = {
             name: [bst.ref_keys(source) for source in bst.sources_of(element)]
@@ -108,7 +125,7 @@ class WarmProject:
             refs=_report(sources, keys),
             cached=cached,
             element_key=bst.element_key(sources),
-            source_keys=bst.source_keys(sources),
+            source_keys=tuple(map(bst.source_key, sources.sources())),
             milliseconds=milliseconds,
             descends=ancestry.descends(sources.sources(), began, keys),
         )
@@ -131,6 +148,8 @@ class WarmProject:
         with _timed(milliseconds, "prove"):
             if self._cache.holds(key):  # another worker or another client was first
                 return True
+        if self._take_shortcut(sources, key, milliseconds):
+            return True
         reason = bst.connect_source_cache(self._context)
         if reason is not None:
             raise Temporary(f"source cache: {_one_line(reason)}")
@@ -141,6 +160,27 @@ class WarmProject:
             if not self._cache.holds(key):
                 raise StaleStorage("source cache: what was just pushed is not all there")
         return True
+
+    def _take_shortcut(self, sources: Any, key: str, milliseconds: dict[str, float]) -> bool:
+        listed = tuple(sources.sources())
+        if self._shortcut is None or not self._shortcut.serves(listed):
+            return False
+        assert self._cache is not None
+        try:
+            with _timed(milliseconds, "fetch"):
+                self._shortcut.download(listed)
+            with _timed(milliseconds, "push"):
+                self._shortcut.publish(listed, key)
+            with _timed(milliseconds, "prove"):
+                if self._cache.holds(key):
+                    return True
+            reason = "what was just pushed is not all there"
+        except Unsuited as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, BuildStream's own way says it better
+            reason = f"{type(error).__name__}: {_one_line(str(error))}"
+        _log.warning("shortcut not taken", element_key=key, reason=reason)
+        return False
 
     def _fetch(self, sources: Any, milliseconds: dict[str, float]) -> None:
         with _timed(milliseconds, "fetch"):

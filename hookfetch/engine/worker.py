@@ -84,7 +84,7 @@ def _remove_temporary_files() -> None:
 
 def _load(project: WarmProject) -> Loaded | NotLoaded | Unavailable:
     try:
-        return Loaded(project=project.load())
+        return Loaded(project=project.load(), shortcut_off=project.shortcut_off)
     except Exception as error:  # noqa: BLE001 - plugins raise anything; all of it is this project's answer
         if not project.storage_lives:
             return Unavailable(reason="the local storage daemon died", spent=True)

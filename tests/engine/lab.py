@@ -127,8 +127,11 @@ async def running(
     deadline: float = 60.0,
     recycle_after: int = 1000,
     others: tuple[str, ...] = (),
+    shortcut: bool = True,
 ) -> AsyncIterator[BuildStreamEngine]:
-    config = EngineConfig(processes=processes, deadline=deadline, recycle_after=recycle_after)
+    config = EngineConfig(
+        processes=processes, deadline=deadline, recycle_after=recycle_after, shortcut=shortcut
+    )
     projects = dict.fromkeys(("lab", *others), lab.config(source_cache))
     engine = BuildStreamEngine(projects, lab.root / "state", config)
     try:

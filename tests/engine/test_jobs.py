@@ -280,7 +280,7 @@ async def test_blobs_that_the_cache_lost_are_pushed_again(lab: Lab, tmp_path: Pa
     lab.repository("glib")
     lab.element("glib.bst", {"kind": "git", "url": "up:glib.git", "track": "main"})
     with SourceCache(tmp_path / "own-cache") as cache:
-        async with running(lab, cache.url) as bench:
+        async with running(lab, cache.url, shortcut=False) as bench:
             first = await bench.run("glib.bst")
             objects = [path for path in (tmp_path / "own-cache").rglob("objects/*/*") if path.is_file()]
             assert objects

@@ -29,6 +29,8 @@ CLASSES = {
     "_get_project": "plugin.Plugin",
     "_get_alias": "source.Source",
     "_get_source_name": "source.Source",
+    "_fetch": "source.Source",
+    "_get_digest": "storage._casbaseddirectory.CasBasedDirectory",
     "_load_ref": "source.Source",
     "_project_refs": "source.Source",
     "_setup_sandbox": "_platform.Platform",
@@ -133,6 +135,8 @@ def test_a_private_attribute_is_set_by_its_class(name: str, owner: str) -> None:
             "source.Source",
             ["context", "project", "meta", "variables", "alias_override", "unique_id"],
         ),
+        ("source.Source._fetch", ["self", "previous_sources_dir"]),
+        ("_elementsources.ElementSources.get_files", ["self"]),
         (
             "_messenger.Messenger.setup_new_action_context",
             ["self", "action_name", "element_name", "element_key"],

@@ -1,0 +1,110 @@
+"""What is published is held, as BuildStream's own push would have it."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hookfetch.cas import publishing
+from hookfetch.cas.directories import Content, Directory, File, Stored, digest_of, file_of
+from hookfetch.cas.proof import RemoteCache
+from hookfetch.cas.publishing import Publisher
+from hookfetch.core.errors import Temporary
+from hookfetch.demo.cache import SourceCache
+from hookfetch.demo.upstreams import UpstreamServer
+from tests.engine.staged import Staged
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[SourceCache]:
+    with SourceCache(tmp_path / "cache") as cache:
+        yield cache
+
+
+def nothing(content: Content) -> bytes:
+    raise AssertionError(f"nothing is to be read: {content}")
+
+
+def stored(data: bytes) -> tuple[File, dict[Content, bytes]]:
+    name = Stored(data[:20], loose=False)
+    return File(digest_of(data), name), {name: data}
+
+
+def test_files_of_every_size_are_held_by_element_and_by_source(server: SourceCache) -> None:
+    noise = random.Random(1)
+    made = [stored(noise.randbytes(size)) for size in (20, 600_000, 600_001, 2**20, 2**20 + 1, 3_500_000)]
+    contents = {name: data for _, known in made for name, data in known.items()}
+    files = {f"f{number}": file for number, (file, _) in enumerate(made)}
+    source = Directory({**files, "empty": file_of(b"")}, {"l": "f0"}, {})
+    root = source.under("d")
+    with Publisher(server.url) as publisher, RemoteCache(server.url) as cache:
+        publisher.publish("element", root, {"git/source": source}, contents.__getitem__)
+        assert cache.holds("element")
+        publisher.publish("again", root, {"git/source": source}, nothing)
+        assert cache.holds("again")
+    held = Staged(server.url)
+    assert held.element("element") == root.digest
+    assert held.source("git/source") == source.digest
+    assert held.node(root.digest, "d", "f5") == digest_of(contents[Stored(contents_key(made, 5), False)])
+
+
+def contents_key(made: list[tuple[File, dict[Content, bytes]]], number: int) -> bytes:
+    name = made[number][0].content
+    assert isinstance(name, Stored)
+    return name.object_id
+
+
+def test_many_files_go_in_many_messages(server: SourceCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "_ASKED", 7)
+    monkeypatch.setattr(publishing, "_BATCH_BLOBS", 5)
+    source = Directory({f"f{number}": file_of(b"%d" % number) for number in range(33)}, {}, {})
+    with Publisher(server.url) as publisher, RemoteCache(server.url) as cache:
+        publisher.publish("many", source, {}, nothing)
+        assert cache.holds("many")
+
+
+def test_content_that_cannot_be_read_is_not_announced(server: SourceCache) -> None:
+    file, _ = stored(b"x" * 40)
+    source = Directory({"lost": file}, {}, {})
+    with Publisher(server.url) as publisher, RemoteCache(server.url) as cache:
+        with pytest.raises(KeyError):
+            publisher.publish("lost", source, {"git/lost": source}, {}.__getitem__)
+        assert not cache.holds("lost")
+
+
+def test_content_that_is_not_what_it_was_said_to_be_is_refused(server: SourceCache) -> None:
+    file, _ = stored(b"x" * 40)
+    source = Directory({"other": file}, {}, {})
+    with (
+        Publisher(server.url) as publisher,
+        RemoteCache(server.url) as cache,
+        pytest.raises(Temporary, match=server.url),
+    ):
+        publisher.publish("other", source, {}, lambda _: b"y" * 40)
+    with RemoteCache(server.url) as cache:
+        assert not cache.holds("other")
+
+
+def test_a_server_that_is_down_is_temporary_and_asked_again_at_once(server: SourceCache) -> None:
+    source = Directory({"a": file_of(b"a")}, {}, {})
+    with Publisher(server.url) as publisher:
+        server.stop()
+        for _ in range(2):
+            with pytest.raises(Temporary, match=server.url):
+                publisher.publish("down", source, {}, nothing)
+        server.start()
+        publisher.publish("down", source, {}, nothing)
+    with RemoteCache(server.url) as cache:
+        assert cache.holds("down")
+
+
+def test_a_server_of_another_protocol_is_temporary(tmp_path: Path) -> None:
+    with (
+        UpstreamServer(tmp_path) as other,
+        Publisher(other.url) as publisher,
+        pytest.raises(Temporary, match=other.url),
+    ):
+        publisher.publish("key", Directory({}, {}, {}), {}, nothing)

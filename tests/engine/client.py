@@ -1,0 +1,50 @@
+"""An unmodified BuildStream client, on a machine of its own as far as its files go."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.engine.lab import Lab
+
+# Stands in for a sandbox on machines without bubblewrap: the client refuses to start without
+# one, and uses none to fetch.
+NO_SANDBOX = '#!/bin/sh\n[ "$1" = --capabilities ] && echo platform:OSFamily=linux\n'
+
+
+def bst(lab: Lab, source_cache: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command with the caches of `lab`'s one client, and `source_cache` to pull from."""
+    home = lab.root / "client"
+    (home / "bin").mkdir(parents=True, exist_ok=True)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    if shutil.which("bwrap") is None:
+        stand_in = home / "bin/buildbox-run"
+        stand_in.write_text(NO_SANDBOX)
+        stand_in.chmod(0o755)
+        path = f"{home / 'bin'}:{path}"
+    (home / "buildstream.conf").write_text(
+        json.dumps(
+            {
+                "sourcedir": str(home / "sources"),
+                "cachedir": str(home / "cache"),
+                "logdir": str(home / "logs"),
+                "source-caches": {
+                    "override-project-caches": True,
+                    "servers": [{"url": source_cache, "type": "all"}],
+                },
+            }
+        )
+    )
+    command = ["bst", "--no-colors", "--no-interactive", "--config", str(home / "buildstream.conf")]
+    return subprocess.run(
+        [*command, *arguments],
+        cwd=lab.project,
+        env={"PATH": path, "HOME": str(home)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
