@@ -25,9 +25,11 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	@$(BIN)/python -m bench
 
-# A long run: kills and freezes of every process, and what became of every delivery (about 7 minutes).
+# Long runs: kills and freezes of every process, full disks, replays, and what became of every delivery (about
+# 8 minutes); then the same over a cluster of three, whose leaders are hit (about 5).
 faults: $(INSTALLED)
 	@$(BIN)/python -m tests.faults
+	@$(BIN)/python -m tests.faults --nodes 3 --deliveries 3000 --faults 30 --replays 30
 
 # Looks for inputs that break the door or a parser, for FUZZ_SECONDS. What it learns stays in build/fuzz.
 FUZZ_SECONDS ?= 60

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import structlog
+from pydantic import TypeAdapter
 
 from hookfetch.core.errors import Busy, Temporary
 from hookfetch.core.ports import DeadLetter
@@ -15,19 +16,23 @@ from hookfetch.core.ports import DeadLetter
 log = structlog.get_logger(__name__)
 
 LIMIT = 10_000
+LIMIT_BYTES = 4 * 1024**3
 _DEAD, _REPLAYED = ".json", ".replay"
+_LETTER = TypeAdapter(DeadLetter)
 
 
 class DeadLetterFolder:
-    """At most `limit` dead letters in the folder `path`, which is made when first written to.
+    """At most `limit` dead letters of together `limit_bytes` in the folder `path`, which is made when first
+    written to. Those that were marked for a replay count until they are taken up.
 
     A letter's file is named by its message and origin: the same message dying again replaces
     its letter, while one event that dies in two projects has two. Every method blocks on the disk.
     """
 
-    def __init__(self, path: Path, *, limit: int = LIMIT) -> None:
+    def __init__(self, path: Path, *, limit: int = LIMIT, limit_bytes: int = LIMIT_BYTES) -> None:
         self._path = path
         self._limit = limit
+        self._limit_bytes = limit_bytes
 
     def add(self, letter: DeadLetter) -> None:
         """Return once `letter` is on disk (file and folder synced); Busy when the folder is full,
@@ -35,9 +40,10 @@ class DeadLetterFolder:
         file = self._path / _file_name(letter)
         try:
             self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not file.exists() and sum(1 for _ in self._path.glob(f"*{_DEAD}")) >= self._limit:
-                raise Busy(f"{self._path}: holds {self._limit} dead letters: replay or drop some")
-            _write(file, _dump(letter))
+            data = _dump(letter)
+            if not file.exists():
+                self._require_room(len(data))
+            _write(file, data)
         except OSError as error:
             raise Temporary(f"{self._path}: a dead letter cannot be kept: {error.strerror}") from error
 
@@ -89,6 +95,19 @@ class DeadLetterFolder:
         _sync_folder(self._path)
         return letter
 
+    def _require_room(self, wanted: int) -> None:
+        count = used = 0
+        with os.scandir(self._path) as entries:
+            for entry in entries:
+                if entry.name.endswith((_DEAD, _REPLAYED)):
+                    count += 1
+                    used += entry.stat(follow_symlinks=False).st_size
+        if count >= self._limit or used + wanted > self._limit_bytes:
+            raise Busy(
+                f"{self._path}: holds {count} dead letters, {used} bytes, and no more: replay or drop some "
+                "(what is replayed counts until its project takes it up)"
+            )
+
     def _sorted(self, pattern: str) -> list[tuple[Path, DeadLetter]]:
         found = [(file, letter) for file in self._path.glob(pattern) if (letter := _read(file))]
         return sorted(found, key=lambda item: item[1].failed_at)
@@ -118,11 +137,11 @@ def _dump(letter: DeadLetter) -> bytes:
 def _read(file: Path) -> DeadLetter | None:
     try:
         fields = json.loads(file.read_bytes())
-        return DeadLetter(**{**fields, "body": base64.b64decode(fields["body"], validate=True)})
+        return _LETTER.validate_python({**fields, "body": base64.b64decode(fields["body"], validate=True)})
     except FileNotFoundError:
         return None  # taken by another process in between
-    except (ValueError, TypeError, KeyError) as error:
-        log.warning("dead_letter_unreadable", path=str(file), reason=f"{type(error).__name__}: {error}")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        log.warning("dead_letter_unreadable", path=str(file), reason=f"{type(error).__name__}: {error}"[:500])
         return None
 
 

@@ -34,6 +34,26 @@ def test_a_full_folder_refuses_a_new_letter_but_not_the_repeat_of_one(tmp_path: 
     assert folder.letters() == [second, repeat]
 
 
+def test_what_waits_to_be_replayed_counts_until_it_is_taken_up(tmp_path: Path) -> None:
+    folder = DeadLetterFolder(tmp_path, limit=2)
+    first, second = letter("1", origin="project:p"), letter("2", origin="project:p")
+    for buried in (first, second):
+        folder.add(buried)
+        assert folder.replay(buried)
+    with pytest.raises(Busy, match="holds 2 dead letters"):
+        folder.add(letter("3"))
+    folder.taken_up(first)
+    folder.add(letter("3"))
+
+
+def test_large_letters_fill_a_folder_before_many_do(tmp_path: Path) -> None:
+    folder = DeadLetterFolder(tmp_path, limit_bytes=100_000)
+    folder.add(letter("1", body=bytes(60_000)))
+    with pytest.raises(Busy, match="holds 1 dead letters, 80"):
+        folder.add(letter("2", body=bytes(60_000)))
+    folder.add(letter("3", body=bytes(6_000)))
+
+
 def test_a_message_that_dies_again_has_one_letter_a_project(tmp_path: Path) -> None:
     folder = DeadLetterFolder(tmp_path)
     glib, gtk = letter("push", origin="project:glib"), letter("push", origin="project:gtk")

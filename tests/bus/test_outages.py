@@ -1,14 +1,19 @@
 """A broker that is killed, restarted or frozen: nothing confirmed is lost, and nobody hangs."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 
+import aio_pika
 import pytest
 
 from hookfetch.bus.rabbitmq.bus import RabbitBus
+from hookfetch.bus.rabbitmq.topology import LOG, declare_log
 from hookfetch.core.errors import Temporary
+from hookfetch.core.ports import DeadLetter, Verdict
 from tests.bus.conftest import QUICK
 from tests.bus.rabbits import empty_shared_queues
 from tests.bus.recorder import Activations, Recorder, in_the_end, letter, message, unique, until
@@ -138,3 +143,46 @@ async def test_closing_during_an_outage_ends(broker: PrivateBroker) -> None:
     await bus.close()
     assert time.monotonic() - began < 10
     await restart(broker)
+
+
+async def test_a_log_that_the_broker_lost_says_so_and_is_mended_as_documented(
+    broker: PrivateBroker, bus: RabbitBus
+) -> None:
+    connection = await aio_pika.connect(broker.url)
+    async with connection, connection.channel() as channel:
+        await channel.queue_delete(LOG)
+        await declare_log(channel)
+        await asyncio.to_thread(broker.kill)  # within the first second of the stream's life
+    await restart(broker)
+    with pytest.raises(Temporary, match=rf"has {re.escape(LOG)} and cannot reach it.*docs/operating\.md"):
+        await bus.start()
+    operating = (Path(__file__).parents[2] / "docs/operating.md").read_text()
+    [command] = re.findall(r"^    rabbitmqctl eval '(.*)'$", operating, re.MULTILINE)
+    await asyncio.to_thread(broker.ctl, "eval", command)
+    await in_the_end(bus.start)
+    await in_the_end(partial(bus.publish_entry, message("new")))
+
+
+async def test_letters_that_were_removed_stay_removed_after_a_crash_and_no_other_goes(
+    broker: PrivateBroker, bus: RabbitBus
+) -> None:
+    first = unique("letter")
+    names = [f"{first}-{number:02}" for number in range(60)]
+    for name in names:
+        await bus.bury(letter(name))
+    assert [item.id for item in await bus.dead_letters() if item.id in names] == names  # all were held
+    removed = {names[40], names[45], names[50]}
+
+    async def judge(item: DeadLetter) -> Verdict:
+        return "remove" if item.id in removed else "keep"
+
+    await bus.sift(judge)
+    await asyncio.to_thread(broker.kill)
+    await restart(broker)
+    found: list[str] = []
+
+    async def look() -> None:
+        found[:] = [item.id for item in await bus.dead_letters() if item.id in names]
+
+    await in_the_end(look)
+    assert sorted(found) == [name for name in names if name not in removed]

@@ -15,7 +15,7 @@ from hookfetch.core.errors import ConfigurationError, Permanent, Temporary
 from hookfetch.core.ports import Message
 from tests.bus.conftest import QUICK
 from tests.bus.rabbits import delete_queue, empty_shared_queues
-from tests.bus.recorder import Activations, Recorder, message, unique, until, until_letters
+from tests.bus.recorder import Activations, Recorder, letter, message, unique, until, until_letters
 
 
 @pytest.fixture
@@ -100,6 +100,19 @@ async def test_an_event_for_a_deleted_queue_is_temporary_and_then_kept(amqp_url:
     await until(lambda: recorder.handled == ["again"])
 
 
+async def test_more_letters_than_a_consumer_holds_are_all_seen_once_in_their_order(
+    bus: RabbitBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hookfetch.bus.rabbitmq.letters._AT_ONCE", 4)
+    names = [f"{number:02}" for number in range(30)]
+    for name in names:
+        await bus.bury(letter(name))
+    for _ in range(3):  # they went back as they were
+        assert [item.id for item in await bus.dead_letters()] == names
+    assert (await bus.exhume("17")) is not None
+    assert [item.id for item in await bus.dead_letters()] == [name for name in names if name != "17"]
+
+
 async def test_a_message_whose_consumers_die_with_it_is_a_dead_letter(amqp_url: str, bus: RabbitBus) -> None:
     project, began = unique("p"), time.time()
     await bus.publish_event(project, message("poison"))
@@ -112,11 +125,11 @@ async def test_a_message_whose_consumers_die_with_it_is_a_dead_letter(amqp_url: 
                 await queue.consume(given.put)
                 await asyncio.wait_for(given.get(), 10)
     await until_letters(bus, 1)
-    [letter] = await bus.dead_letters()
-    assert (letter.id, letter.origin, letter.body) == ("poison", f"project:{project}", b"body of poison")
-    assert (letter.reason, letter.attempts) == ("the broker gave it up: delivery limit", 21)
-    assert began - 2 < letter.failed_at < time.time() + 2
-    assert await bus.exhume("poison") == letter
+    [found] = await bus.dead_letters()
+    assert (found.id, found.origin, found.body) == ("poison", f"project:{project}", b"body of poison")
+    assert (found.reason, found.attempts) == ("the broker gave it up: delivery limit", 21)
+    assert began - 2 < found.failed_at < time.time() + 2
+    assert await bus.exhume("poison") == found
 
 
 async def test_standing_by_leaves_at_most_a_probe_in_the_queue(

@@ -24,6 +24,7 @@ class Member:
         self._held = asyncio.Event()  # set while it may run
         self._keeper: asyncio.Task[None] | None = None
         self.starts = 0
+        self.kills = 0
 
     async def start(self) -> None:
         """Run it from now on."""
@@ -50,6 +51,7 @@ class Member:
     async def kill(self, down: float) -> None:
         """End it as a power cut does, and start it again after `down` seconds."""
         self._held.clear()
+        self.kills += 1
         self._signal(signal.SIGKILL)
         await asyncio.sleep(down)
         self._held.set()

@@ -2,27 +2,31 @@
 
 import asyncio
 import contextlib
-import signal
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
 from hookfetch.bus.rabbitmq.bus import RabbitBus
+from hookfetch.bus.rabbitmq.topology import project_queue
 from hookfetch.core.codec import load_record
 from hookfetch.core.entries import Record
+from hookfetch.core.errors import Temporary
 from hookfetch.core.ports import Message
 from hookfetch.demo.lab import Lab, free_port
-from tests.faults.plan import Fault, plan
+from tests.faults.disk import MountRefused, SmallDisk
+from tests.faults.hits import Hits, Say
+from tests.faults.plan import DISKS, LEADER, plan, seconds_of
 from tests.faults.processes import Member
+from tests.faults.replays import Replays
 from tests.faults.traffic import Traffic
 from tests.faults.verdict import Verdict, judge, open_work, outcomes_of
 from tests.support.broker import PrivateBroker
-
-Say = Callable[[str], None]
+from tests.support.cluster import PrivateCluster
 
 _READY_WITHIN = 90.0
 _QUIET_WITHIN = 240.0
@@ -30,7 +34,8 @@ _HEARTBEAT = 2  # seconds: a frozen consumer is dropped after a few
 
 _SETTINGS = """
 [sweep]
-interval = 1e7
+interval_least = 1e7
+interval_most = 1e7
 
 [retry]
 first = 0.2
@@ -41,46 +46,97 @@ attempts = 100000
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How much a run does: distinct deliveries, faults, mean seconds between faults."""
+    """How much a run does: distinct deliveries, faults, mean seconds between faults, replays."""
 
     deliveries: int
     faults: int
     pause: float
+    replays: int
 
 
-async def run(root: Path, broker: PrivateBroker, seed: int, size: Size, say: Say) -> Verdict:
+async def run(root: Path, broker: PrivateBroker | PrivateCluster, seed: int, size: Size, say: Say) -> Verdict:
     """Carry out a run below `root` over `broker` and return its verdict; all that it started has ended."""
     async with contextlib.AsyncExitStack() as stack:
         lab = Lab(root, project=f"faults{seed}")
         stack.push_async_callback(asyncio.to_thread, lab.stop)
-        await asyncio.to_thread(lab.start, f"{broker.url}?heartbeat={_HEARTBEAT}")
+        url = f"{broker.url}?heartbeat={_HEARTBEAT}"
+        await asyncio.to_thread(lab.start, url)
         committed = {f"{name}.bst": _head(lab, name) for name in lab.repositories}
+        disks, missing = _disks(lab, size, stack, say)
         addresses = [lab.ingress, f"127.0.0.1:{free_port()}"]
-        members = _members(lab, addresses[1])
+        members = _members(lab, addresses)
         for member in members:
             stack.push_async_callback(member.stop)
             await member.start()
         await _ready(addresses, lab, say)
-        seconds = size.faults * size.pause
+        bus = await stack.enter_async_context(_bus(url))
+        without = (set() if disks else DISKS) | (set() if isinstance(broker, PrivateCluster) else {LEADER})
+        faults = plan(seed, size.faults, size.pause, without)
+        seconds = seconds_of(faults)
         traffic = Traffic(lab, addresses, seed, rate=size.deliveries / max(seconds, 1.0))
+        replays = Replays(lab, bus, traffic, seed)
+        hits = Hits(members, broker, project_queue(lab.project), disks, say)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(traffic.send(size.deliveries))
-            tasks.create_task(_carry_out(plan(seed, size.faults, size.pause), members, broker, say))
+            tasks.create_task(replays.send(size.replays, seconds / max(size.replays, 1)))
+            tasks.create_task(hits.carry_out(faults))
         say(
             f"{len(traffic.taken.accepted)} accepted, {traffic.taken.repeated} of them sent twice,"
             f" {traffic.taken.refusals} refusals in between; waiting until all is quiet"
         )
+        await replays.settle()
         store = root / "state/projects" / lab.project / "store.sqlite"
-        dead, records = await _quiet(broker.url, store, traffic, say)
+        expected = traffic.taken.accepted | replays.told | replays.mended
+        letters, records = await _quiet(bus, store, expected, say)
+        again = sum(member.starts - 1 - member.kills for member in members)
         return judge(
             accepted=traffic.taken.accepted,
-            broken=traffic.taken.broken,
+            replayed=replays.told,
+            mended=replays.mended,
             outcomes=outcomes_of(store),
-            dead=dead,
+            letters=letters,
             records=records,
             upstream={f"{name}.bst": _head(lab, name) for name in lab.repositories},
             committed=committed,
+            did={
+                **traffic.counts(),
+                **hits.counts,
+                **replays.counts,
+                "waits of a coordinator for its full disk": _full_disks(root),
+                "ended by themselves": again,
+            },
+            missing=missing,
         )
+
+
+def _disks(
+    lab: Lab, size: Size, stack: contextlib.AsyncExitStack, say: Say
+) -> tuple[dict[str, SmallDisk], str | None]:
+    """Mount the ingresses' disk and the coordinators', or return why there are none."""
+    room = 32 * 1024**2 + size.deliveries * 10 * 1024
+    folders = {"doors": lab.root / "doors", "store": lab.root / "state/projects"}
+    try:
+        return {name: stack.enter_context(SmallDisk(at, room)) for name, at in folders.items()}, None
+    except MountRefused as refused:
+        missing = f"NOT RUN: a full disk ({refused}): be root, or run under `unshare --map-root-user --mount`"
+        say(missing)
+        return {}, missing
+
+
+@contextlib.asynccontextmanager
+async def _bus(url: str) -> AsyncIterator[RabbitBus]:
+    """The harness's own way to the broker."""
+    bus = RabbitBus(url, confirm_timeout=10.0)
+    await bus.start()
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+def _full_disks(root: Path) -> int:
+    logs = [path.read_text(errors="replace") for path in root.glob("coordinator-*.log")]
+    return sum(log.count("disk is full") for log in logs)
 
 
 def _head(lab: Lab, name: str) -> str:
@@ -92,21 +148,24 @@ def _head(lab: Lab, name: str) -> str:
     return commit
 
 
-def _members(lab: Lab, second_door: str) -> list[Member]:
+def _members(lab: Lab, doors: list[str]) -> list[Member]:
     text = lab.config.read_text() + _SETTINGS
-    lab.config.write_text(text)
-    other = lab.root / "other.toml"
-    other.write_text(
-        text.replace('state_dir = "state"', 'state_dir = "other"').replace(lab.ingress, second_door)
-    )
+
+    def config(name: str, state: str, door: str) -> Path:
+        changed = text.replace('state_dir = "state"', f'state_dir = "{state}"').replace(lab.ingress, door)
+        path = lab.root / name
+        path.write_text(changed)
+        return path
+
+    first = config(lab.config.name, "state", doors[0])
     return [
-        Member("ingress-1", "ingress", lab.config),
-        Member("ingress-2", "ingress", other),
-        Member("coordinator-1", "coordinator", lab.config),
-        Member("coordinator-2", "coordinator", lab.config),  # stands by on the same disk
-        Member("worker-1", "worker", lab.config),
-        Member("worker-2", "worker", other),
-        Member("gateway-1", "gateway", lab.config),
+        Member("ingress-1", "ingress", config("door-1.toml", "doors/one", doors[0])),
+        Member("ingress-2", "ingress", config("door-2.toml", "doors/two", doors[1])),
+        Member("coordinator-1", "coordinator", first),
+        Member("coordinator-2", "coordinator", first),  # stands by on the same disk
+        Member("worker-1", "worker", first),
+        Member("worker-2", "worker", config("other.toml", "other", doors[0])),
+        Member("gateway-1", "gateway", first),
     ]
 
 
@@ -129,73 +188,33 @@ async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
         return False
 
 
-async def _carry_out(faults: list[Fault], members: list[Member], broker: PrivateBroker, say: Say) -> None:
-    for number, fault in enumerate(faults, 1):
-        await asyncio.sleep(fault.seconds)
-        say(f"{number:3d}  {fault.kind} {fault.target} for {fault.lasting:.1f} s")
-        if fault.target == "broker":
-            await _hit_broker(broker, fault)
-        elif fault.target in {"engine", "casd"}:
-            _hit_child(members, fault)
-        else:
-            several = [member for member in members if member.role == fault.target]
-            member = several[fault.which % len(several)]
-            await (member.freeze(fault.lasting) if fault.kind == "freeze" else member.kill(fault.lasting))
-
-
-async def _hit_broker(broker: PrivateBroker, fault: Fault) -> None:
-    if fault.kind == "freeze":
-        broker.freeze()
-        try:
-            await asyncio.sleep(fault.lasting)
-        finally:
-            broker.thaw()
-        return
-    broker.kill()
-    await asyncio.sleep(fault.lasting)
-    broker.launch()  # from this, the main thread
-    await asyncio.to_thread(broker.wait_until_ready)
-
-
-def _hit_child(members: list[Member], fault: Fault) -> None:
-    word = {"engine": "hookfetch.engine", "casd": "buildbox-casd"}[fault.target]
-    found = [child for member in members if member.role == "worker" for child in member.children(word)]
-    if found:  # there is none between a worker's start and its first job
-        with contextlib.suppress(ProcessLookupError):
-            found[fault.which % len(found)].send_signal(signal.SIGKILL)
-
-
-async def _quiet(url: str, store: Path, traffic: Traffic, say: Say) -> tuple[set[str], list[Record]]:
-    """Wait until every accepted delivery has an end and no work is open; return the ids of the dead
+async def _quiet(
+    bus: RabbitBus, store: Path, expected: AbstractSet[str], say: Say
+) -> tuple[list[str], list[Record]]:
+    """Wait until each of `expected` has an end and no work is open; return the ids of the dead
     letters and the log as it stands on the broker. What is still open after the wait is the verdict's."""
-    bus = RabbitBus(url, confirm_timeout=10.0)
-    await bus.start()
     records: list[Record] = []
 
     async def take(message: Message) -> None:
         records.append(load_record(message.body))
 
-    try:
-        await bus.follow(take)
-        until = time.monotonic() + _QUIET_WITHIN
-        dead: set[str] = set()
-        while time.monotonic() < until:
-            ended = {
-                d for d, ends in (await asyncio.to_thread(outcomes_of, store)).items() if None not in ends
-            }
-            work = await asyncio.to_thread(open_work, store)
-            missing = traffic.taken.accepted - ended - dead
-            if missing:
-                dead = {letter.id for letter in await bus.dead_letters()}
-            seen = len(records)
-            await asyncio.sleep(1.0)
-            if not missing and not work and seen == len(records):
-                break
-        else:
-            say(f"not quiet after {_QUIET_WITHIN:.0f} s: {len(missing)} without an end; {work[:300]}")
-        return {letter.id for letter in await bus.dead_letters()}, records
-    finally:
-        await bus.close()
+    await bus.follow(take)
+    until = time.monotonic() + _QUIET_WITHIN
+    letters: list[str] = []
+    while time.monotonic() < until:
+        outcomes = await asyncio.to_thread(outcomes_of, store)
+        ended = {delivery for delivery, ends in outcomes.items() if None not in ends}
+        work = await asyncio.to_thread(open_work, store)
+        with contextlib.suppress(Temporary):  # a look is one too many for the broker: the last one counts
+            letters = [letter.id for letter in await bus.dead_letters()]
+        missing = expected - ended - set(letters)
+        seen = len(records)
+        await asyncio.sleep(1.0)
+        if not missing and not work and seen == len(records):
+            break
+    else:
+        say(f"not quiet after {_QUIET_WITHIN:.0f} s: {len(missing)} without an end; {work[:300]}")
+    return letters, records
 
 
 def _looked_at(store: Path) -> int:

@@ -5,6 +5,7 @@ import asyncio
 import hashlib
 import hmac
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -30,12 +31,13 @@ class Post:
 @dataclass(slots=True)
 class Taken:
     """What the senders know: ids that got a 202, what was sent again on purpose, and what was refused
-    for a while (503, a closed port, a broken connection)."""
+    for a while (503, a closed port, a broken connection); `answers` are counted by their status."""
 
     accepted: set[str] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
     repeated: int = 0
     refusals: int = 0
+    answers: Counter[int] = field(default_factory=Counter)
 
 
 class Traffic:
@@ -81,6 +83,20 @@ class Traffic:
             for _, post in held:
                 tasks.create_task(self._insist(session, post))
 
+    def push_again(self, identity: str) -> Post:
+        """Return one more delivery about a push that was told already."""
+        name = self._chance.choice(sorted(self._heads))
+        url = self._lab.repositories[name].url(self._lab.upstreams.url)
+        secret = self._lab.secret
+        return Post(
+            identity, *github_push(url, "refs/heads/main", _NOTHING, self._heads[name], secret, identity)
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Return what was done to the doors, for a person."""
+        refused = self.taken.answers[503]
+        return {"sent twice": self.taken.repeated, "refused with 503, and sent again": refused}
+
     async def _next(self, number: int) -> Post:
         name = self._chance.choice(sorted(self._heads))
         repository = self._lab.repositories[name]
@@ -114,6 +130,7 @@ class Traffic:
         url = f"http://{self._chance.choice(self._addresses)}/hooks/{HOOK}"
         try:
             async with session.post(url, data=post.body, headers=post.headers) as response:
+                self.taken.answers[response.status] += 1
                 if response.status == 202:
                     self.taken.accepted.add((await response.json())["delivery"])
                     return True

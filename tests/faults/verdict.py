@@ -11,26 +11,34 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hookfetch.core.entries import EpochBegan, LogEntry, Record, RefUpdated
+from hookfetch.core.entries import AlarmRaised, EpochBegan, LogEntry, Record, RefUpdated
 from hookfetch.core.refs import holds
 
 
 @dataclass(slots=True, kw_only=True)
 class Verdict:
-    """Counts, and one line for each thing that should not be."""
+    """Counts, and one line for each thing that should not be. `did` counts what was done to the service,
+    `missing` says what could not be done to it here."""
 
     accepted: int
+    replayed: int
+    mended: int
     outcomes: Mapping[str, int]
     dead: int
     lost: int
     doubled: int
     entries: int
+    did: Mapping[str, int] = field(default_factory=dict)
+    missing: str | None = None
     faults: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """Return the counts as lines for a person."""
+        """Return the counts as lines for a person: what was done to the service, then what came of it."""
         rows = {
+            **self.did,
             "accepted": self.accepted,
+            "replayed deliveries, under ids of their own": self.replayed,
+            "dead letters that replays brought to life": self.mended,
             **{name: self.outcomes.get(name, 0) for name in ("done", "nothing to do", "coalesced")},
             **{name: count for name, count in self.outcomes.items() if name in {"set aside", "stale"}},
             "dead": self.dead,
@@ -38,29 +46,38 @@ class Verdict:
             "doubled": self.doubled,
             "log entries": self.entries,
         }
-        return [f"{count:8d}  {name}" for name, count in rows.items()] + self.faults
+        missing = [self.missing] if self.missing else []
+        return [f"{count:8d}  {name}" for name, count in rows.items()] + missing + self.faults
 
 
 def judge(
     *,
     accepted: AbstractSet[str],
-    broken: AbstractSet[str],
+    replayed: AbstractSet[str],
+    mended: AbstractSet[str],
     outcomes: Mapping[str, Sequence[str | None]],
-    dead: AbstractSet[str],
+    letters: Sequence[str],
     records: Iterable[Record],
     upstream: Mapping[str, str],
     committed: Mapping[str, str],
+    did: Mapping[str, int],
+    missing: str | None,
 ) -> Verdict:
-    """Judge a run. `outcomes` are those of each delivery's events, by delivery; `upstream` and
-    `committed` are the commits that each element should end at, and began at."""
+    """Judge a run. `outcomes` are those of each delivery's events, by delivery, `letters` the dead ones' ids;
+    `upstream` and `committed` are the commits that each element should end at, and began at.
+
+    Each id that was accepted has one end: also each `replayed` one, which is a delivery of its own, and the
+    `mended` dead letters, which came back to life. A letter that is there twice is no second end.
+    """
     counts: Counter[str] = Counter()
     faults = []
     lost = doubled = 0
-    for delivery in sorted(accepted):
+    dead = set(letters)
+    # Whoever asked for a replay and was cut off has it as well.
+    replayed = replayed | {delivery for delivery in {*outcomes, *dead} if "~" in delivery}
+    for delivery in sorted(accepted | replayed | mended):
         ends = [outcome for outcome in outcomes.get(delivery, ()) if outcome is not None]
-        if delivery in broken:
-            ends = ["dead"] * (delivery in dead) + ends
-        elif delivery in dead:
+        if delivery in dead:
             ends.append("dead")
         if len(ends) == 1:
             counts[ends[0]] += 1
@@ -82,11 +99,15 @@ def judge(
             lost += 1
     return Verdict(
         accepted=len(accepted),
+        replayed=len(replayed),
+        mended=len(mended),
         outcomes=counts,
         dead=counts.pop("dead", 0),
         lost=lost,
         doubled=doubled,
         entries=len(log),
+        did={**did, "dead letters there twice": len(letters) - len(dead)},
+        missing=missing,
         faults=faults,
     )
 
@@ -103,7 +124,7 @@ def _valid(records: Iterable[Record]) -> tuple[list[LogEntry], list[str], int]:
     for record in records:
         if isinstance(record, EpochBegan):
             epoch = record.epoch
-        elif record.epoch == epoch:
+        elif isinstance(record, RefUpdated | AlarmRaised) and record.epoch == epoch:
             before = entries.setdefault(record.number, record)
             if _said(before) != _said(record):
                 doubled += 1

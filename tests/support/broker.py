@@ -2,9 +2,7 @@
 ports and names of its own, gone afterwards. It never touches a broker that it did not start."""
 
 import contextlib
-import ctypes
 import os
-import random
 import shutil
 import signal
 import socket
@@ -16,11 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+from tests.support.erlang import PortMapper, die_with_parent, free_ports
+
 _PROGRAMS = Path("/usr/lib/rabbitmq/bin")  # not the wrappers in /usr/sbin: they switch user
 _POLICY = Path("/usr/sbin/policy-rc.d")
-_READY_WITHIN = 60.0  # seconds; 4 to 6 on an idle machine
+_READY_WITHIN = 120.0  # seconds; 4 to 6 on an idle machine
 _STOP_WITHIN = 20.0
-_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 class BrokerUnavailable(Exception):
@@ -42,24 +41,30 @@ def private_broker() -> Iterator[str]:
 
 
 class PrivateBroker:
-    """A broker process and its port mapper; entering starts them, leaving ends and reaps both.
+    """A broker process, and a port mapper unless one is given; entering starts them, leaving ends and reaps.
 
     `kill`, `stop` and `start` in between make outages; what is durable survives them. `settings` are
-    more lines of its rabbitmq.conf.
+    more lines of its rabbitmq.conf, until it is entered.
     """
 
-    def __init__(self, settings: str = "") -> None:
-        self._amqp, self._distribution, self._mapper_port = free_ports(3)
-        self.url = f"amqp://guest:guest@127.0.0.1:{self._amqp}/"
-        self._settings = settings
+    def __init__(self, settings: str = "", mapper: PortMapper | None = None) -> None:
+        self._amqp, self._distribution = free_ports(2)
+        self.place = f"127.0.0.1:{self._amqp}"
+        self.url = f"amqp://guest:guest@{self.place}/"
+        self.name = f"hookfetch{self._amqp}@localhost"
+        self.settings = settings
+        self._mapper = mapper or PortMapper()
+        self._own_mapper = mapper is None
+        self._stack = contextlib.ExitStack()
         self._folder = Path()
-        self._mapper: subprocess.Popen[bytes] | None = None
         self._broker: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "PrivateBroker":
         ensure_installed()
         self._folder = Path(tempfile.mkdtemp(prefix="hookfetch-broker-"))
         try:
+            if self._own_mapper:
+                self._stack.enter_context(self._mapper)
             self._prepare()
             self.start()
         except BaseException:
@@ -93,7 +98,7 @@ class PrivateBroker:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
 
     def wait_until_ready(self) -> None:
@@ -151,29 +156,15 @@ class PrivateBroker:
         return done.stdout
 
     def _prepare(self) -> None:
-        (self._folder / "home").mkdir()
         (self._folder / "enabled_plugins").write_text("[].\n")
         (self._folder / "rabbitmq.conf").write_text(
-            "vm_memory_high_watermark.absolute = 2GB\ndisk_free_limit.absolute = 200MB\n" + self._settings
-        )
-        # In the foreground, so that it is our child: the one that Erlang starts by itself is nobody's.
-        self._mapper = subprocess.Popen(
-            ["epmd", "-port", str(self._mapper_port), "-address", "127.0.0.1"],
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=_die_with_parent,
+            "vm_memory_high_watermark.absolute = 2GB\ndisk_free_limit.absolute = 200MB\n" + self.settings
         )
 
     def _environment(self) -> dict[str, str]:
         folder = self._folder
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("RABBITMQ_")}
-        return inherited | {
-            "HOME": str(folder / "home"),
-            "ERL_EPMD_PORT": str(self._mapper_port),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": f"hookfetch{self._amqp}@localhost",
+        return self._mapper.environment | {
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self._amqp),
             "RABBITMQ_DIST_PORT": str(self._distribution),
@@ -201,26 +192,8 @@ class PrivateBroker:
             self.stop()
         finally:  # whoever interrupts the orderly end gets the quick one
             self.kill()
-            if self._mapper is not None:
-                self._mapper.terminate()
-                self._mapper.wait(_STOP_WITHIN)
+            self._stack.close()
             shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return free ports below the ephemeral range, so that a broker gets its own back after an outage."""
-    found: list[int] = []
-    while len(found) < count:
-        port = random.randrange(20000, 32000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-    return found
-
-
-def _die_with_parent() -> None:
-    # Runs in the child before exec.
-    ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 def ensure_installed() -> None:

@@ -26,7 +26,9 @@ from hookfetch.bus.rabbitmq.topology import (
 )
 from hookfetch.core.ports import Message
 
-_RECORDS = 100  # more than crashes leave behind between two loads; the rest is read next time
+# More than crashes leave behind between two loads, and no more than RabbitMQ gives back in order (see
+# `letters`); the rest is read next time.
+_RECORDS = 30
 _PIPELINED = 200  # bindings sent before one answer is awaited
 
 

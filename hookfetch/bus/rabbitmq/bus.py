@@ -165,7 +165,7 @@ class RabbitBus:
 
     async def follow(self, handler: Handler) -> Subscription:
         """Read the log from its first kept entry, then as it grows."""
-        consumer = LogConsumer(self._in, handler, self._backoff)
+        consumer = LogConsumer(self._in, handler, self._backoff, self._timeout)
         self._consumers.add(consumer)
         return consumer
 

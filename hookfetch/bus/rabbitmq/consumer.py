@@ -11,7 +11,7 @@ from pamqp.common import FieldTable
 from hookfetch.bus.attempts import Backoff, Outcome, attempt, letter_of
 from hookfetch.bus.consumer import Consumer
 from hookfetch.bus.rabbitmq.letters import Graveyard
-from hookfetch.bus.rabbitmq.link import Link, temporary
+from hookfetch.bus.rabbitmq.link import Link, temporary, why_closed
 from hookfetch.bus.rabbitmq.publisher import EARLIER
 from hookfetch.bus.rabbitmq.topology import PROBE
 from hookfetch.core.errors import Temporary
@@ -71,6 +71,7 @@ class AmqpConsumer(Consumer):
         super().__init__()
         self._link = link
         self._name = name
+        self.interrupted = ""  # why the last session ended, for who waits for the next one
 
     async def run(self) -> None:
         """Hold one session after the other until `stop`."""
@@ -78,19 +79,32 @@ class AmqpConsumer(Consumer):
         failures = 0
         while not self.stop.is_set():
             began = clock()
+            closed = _Closed()
             try:
                 with temporary(self._name):
                     async with self._link.session() as channel:
+                        channel.close_callbacks.add(closed)
                         await self.session(channel)
             except Temporary as error:
                 failures = 1 if clock() - began > _STEADY else failures + 1
                 tell = log.warning if failures == 1 else log.info  # an outage is one warning each
-                tell("consumer_interrupted", consumer=self._name, reason=str(error))
+                self.interrupted = closed.reason or str(error)
+                tell("consumer_interrupted", consumer=self._name, reason=self.interrupted)
                 await self.stop.pause(_REDIAL.pause(failures))
 
     @abstractmethod
     async def session(self, channel: AbstractChannel) -> None:
         """Declare, consume and handle on `channel` until `stop`; any error begins a new session."""
+
+
+class _Closed:
+    """Why the broker closed a session's channel, if it did: who uses it later hears only that it is shut."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+
+    async def __call__(self, _: object, error: BaseException | None) -> None:
+        self.reason = why_closed(error)
 
 
 class Settling:

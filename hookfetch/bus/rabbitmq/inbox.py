@@ -36,7 +36,8 @@ class AmqpInbox(AmqpConsumer):
             async with asyncio.timeout(timeout):
                 await self._ready.wait()
         except TimeoutError as error:
-            raise Temporary("the broker gave no inbox in time") from error
+            reason = self.interrupted or "it did not answer"
+            raise Temporary(f"the broker gave no inbox in time: {reason}") from error
 
     async def session(self, channel: AbstractChannel) -> None:
         """Take an address and handle what comes to it."""

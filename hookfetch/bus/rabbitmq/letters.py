@@ -1,4 +1,4 @@
-"""Dead letters in a quorum queue. They are looked at by taking them one by one and giving them back at
+"""Dead letters in a quorum queue. They are looked at by taking them all and giving them back at
 the end. Two that looked at the same time would see a part each, so whoever looks holds a lock: an exclusive
 queue, which the broker deletes with the connection of one that died. A letter that is buried meanwhile may
 be seen by the next look only, and an operator's own tools know nothing of the lock: nothing is lost by it."""
@@ -6,6 +6,7 @@ be seen by the next look only, and an operator's own tools know nothing of the l
 import asyncio
 import time
 import uuid
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -13,7 +14,7 @@ from datetime import datetime
 import structlog
 from aio_pika import DeliveryMode
 from aio_pika import Message as AmqpMessage
-from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from aiormq.exceptions import ChannelLockedResource
 
 from hookfetch.bus.rabbitmq.link import Link, temporary
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 _LOCK = f"{DEAD}.lock"
 _LOCK_PAUSE = 0.2  # seconds between two tries for the lock
+_AT_ONCE = 1000  # letters that a consumer holds; with `DEAD_LIMIT` at most 20 hold some: see `_Letters`
 
 
 class Graveyard:
@@ -57,14 +59,13 @@ class Graveyard:
         says; what `judge` raises goes through, and the letter stays. Temporary when another one looks
         for too long."""
         async with self._looking, self._locked(), self._link.session() as channel:
-            with temporary("reading the dead letters"):
-                queue = await declare_dead(channel)
+            letters = _Letters(channel, self._timeout)
             for _ in range(DEAD_LIMIT):
                 with temporary("reading the dead letters"):
-                    message = await self._next(queue)
+                    message = await letters.next()
                 if message is None:
                     return
-                verdict = await judge(_load(message))
+                verdict = await judge(letter_in(message))
                 if verdict == "stop":
                     return
                 if verdict == "remove":
@@ -107,12 +108,45 @@ class Graveyard:
                 raise Temporary("another command is looking through the dead letters: try again")
             await asyncio.sleep(_LOCK_PAUSE)
 
-    async def _next(self, queue: AbstractQueue) -> AbstractIncomingMessage | None:
+
+class _Letters:
+    """The queue's messages one after the other; those that are not acknowledged go back with the channel.
+
+    They come by consumers. RabbitMQ (3.10.8) gives back what more than 32 single gets hold in an order that
+    is another one when it starts again after a crash, and then has other messages removed than were
+    acknowledged before: some come again, others are lost. What a consumer holds goes back in its order.
+    """
+
+    def __init__(self, channel: AbstractChannel, timeout: float) -> None:
+        self._channel = channel
+        self._timeout = timeout
+        self._arrived: deque[AbstractIncomingMessage] = deque()
+        self._queue: AbstractQueue | None = None
+
+    async def next(self) -> AbstractIncomingMessage | None:
+        """Return the next message, or None at the end."""
+        if self._queue is None:
+            await self._channel.set_qos(prefetch_count=_AT_ONCE, timeout=self._timeout)
+            self._queue = await declare_dead(self._channel)
+            await self._queue.consume(self._arrive, timeout=self._timeout)
         while True:
-            message = await queue.get(fail=False, timeout=self._timeout)
-            if message is None or message.type != PROBE:
-                return message
-            await message.ack()  # a coordinator's own; it was handed to too many that died
+            while self._arrived:
+                message = self._arrived.popleft()
+                if message.type != PROBE:
+                    return message
+                await message.ack()  # a coordinator's own; it was handed to too many that died
+            more = await self._queue.get(fail=False, timeout=self._timeout)
+            if more is not None:  # the consumers hold as many as they may: one more
+                self._arrived.append(more)
+                await self._queue.consume(self._arrive, timeout=self._timeout)
+                continue
+            # Answered behind all that was on its way to a consumer.
+            await declare_dead(self._channel)
+            if not self._arrived:
+                return None
+
+    async def _arrive(self, message: AbstractIncomingMessage) -> None:
+        self._arrived.append(message)
 
 
 def _dump(letter: DeadLetter) -> AmqpMessage:
@@ -131,9 +165,10 @@ def _dump(letter: DeadLetter) -> AmqpMessage:
     )
 
 
-def _load(message: AbstractIncomingMessage) -> DeadLetter:
+def letter_in(message: AbstractIncomingMessage) -> DeadLetter:
+    """Return the letter in a message of the queue, whatever somebody put there."""
     headers = message.headers
-    if "origin" in headers:
+    try:
         return DeadLetter(
             id=str(headers["id"]),
             origin=str(headers["origin"]),
@@ -142,11 +177,13 @@ def _load(message: AbstractIncomingMessage) -> DeadLetter:
             failed_at=float(str(headers["failed-at"])),
             body=message.body,
         )
-    return _given_up(message)
+    except (KeyError, ValueError):
+        return _given_up(message)
 
 
 def _given_up(message: AbstractIncomingMessage) -> DeadLetter:
-    """Return the letter for a message that the broker dead-lettered: its consumers died with it."""
+    """Return the letter for a message that is no letter of ours: one that the broker dead-lettered, as its
+    consumers died with it."""
     deaths = message.headers.get("x-death")
     death = deaths[0] if isinstance(deaths, list) and deaths else None
     table = death if isinstance(death, dict) else {}

@@ -2,7 +2,9 @@
 the client library raises becomes Temporary here, in bounded time and without the URL's password."""
 
 import asyncio
+import re
 import ssl
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -14,10 +16,13 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import (
     AMQPError,
     AuthenticationError,
+    ChannelClosed,
+    ChannelPreconditionFailed,
     DeliveryError,
     ProbableAuthenticationError,
     PublishError,
 )
+from aiormq.exceptions import ChannelAccessRefused
 from yarl import URL
 
 from hookfetch.core.errors import ConfigurationError, HookfetchError, Temporary
@@ -29,17 +34,21 @@ _REDIAL = 0.5  # seconds between attempts to connect, however many callers ask
 _CLOSING = 5.0  # seconds that a polite goodbye may take
 
 
-def broker_url(text: str) -> URL:
-    """Return the URL of a broker, with a heartbeat; ConfigurationError (which does not repeat it)
-    when it is none."""
+def broker_urls(text: str) -> tuple[URL, ...]:
+    """Return the URL of each node of a broker, with a heartbeat. A cluster's nodes stand in the place of
+    the host, with commas between them; they share all else. ConfigurationError (which does not repeat
+    the URL) when it is none."""
+    # What stands before the nodes, they themselves, and what comes after.
+    parts = re.fullmatch(r"(amqps?://(?:[^/?#]*@)?)([^/?#@]+)(.*)", text)
     try:
-        url = URL(text)
-        usable = url.scheme in {"amqp", "amqps"} and url.host and url.port != 0
+        urls = [URL(f"{parts[1]}{node}{parts[3]}") for node in parts[2].split(",")] if parts else []
+        # Several whole URLs would be read as one with a strange vhost.
+        usable = urls and text.count("://") == 1 and all(url.host and url.port != 0 for url in urls)
     except ValueError:
         usable = False
     if not usable:
-        raise ConfigurationError("bus.url: not of the form amqp://user:password@host:port/vhost")
-    return url if "heartbeat" in url.query else url.update_query(heartbeat=_HEARTBEAT)
+        raise ConfigurationError("bus.url: not of the form amqp://user:password@host:port,host:port/vhost")
+    return tuple(url if "heartbeat" in url.query else url.update_query(heartbeat=_HEARTBEAT) for url in urls)
 
 
 @contextmanager
@@ -62,18 +71,30 @@ def temporary(what: str) -> Iterator[None]:
     except DeliveryError as error:
         raise Temporary(f"{what}: the broker refused it, most likely because the queue is full") from error
     except (AMQPError, OSError, RuntimeError) as error:
-        raise Temporary(f"{what}: {type(error).__name__}: {error}".rstrip(": ")) from error
+        words = why_closed(error) or f"{type(error).__name__}: {error}".rstrip(": ")
+        raise Temporary(f"{what}: {words}") from error
     except Exception as error:
         if type(error) is not Exception:  # which is what the library raises for a closed channel
             log.exception("unexpected_broker_error", what=what)
         raise Temporary(f"{what}: {type(error).__name__}: {error}".rstrip(": ")) from error
 
 
+def why_closed(error: BaseException | None) -> str:
+    """Return the broker's words for closing a channel, and what to do about it; none when it was not the
+    broker."""
+    said = " ".join(str(word) for word in error.args if word) if isinstance(error, ChannelClosed) else ""
+    if isinstance(error, ChannelAccessRefused):
+        return f"{said}: the user needs the permissions in deploy/rabbitmq/definitions.json"
+    if isinstance(error, ChannelPreconditionFailed) and "timed out" in said:
+        return f"{said}: see Long jobs in docs/operating.md"
+    return said
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a broker is. `tls` decides whom to trust, where `url` is `amqps`."""
+    """Where a broker's nodes are. `tls` decides whom to trust, where `urls` are `amqps`."""
 
-    url: URL = field(repr=False)
+    urls: tuple[URL, ...] = field(repr=False)
     tls: ssl.SSLContext | None = None
 
 
@@ -83,8 +104,8 @@ def broker_address(
     """Return a broker's address. Over `amqps` its certificate must be signed by `ca` (PEM; the system's
     authorities without one) for the URL's host; `certificate` and `key` (PEM) are shown to it.
     ConfigurationError says what cannot be used, without repeating the URL."""
-    broker = broker_url(url)
-    if broker.scheme != "amqps":
+    broker = broker_urls(url)
+    if broker[0].scheme != "amqps":
         if ca or certificate or key:
             raise ConfigurationError("bus.ca_file, bus.cert_file, bus.key_file: need an amqps:// URL")
         return Address(broker)
@@ -107,21 +128,27 @@ def broker_address(
 def _distrusted(error: BaseException) -> str | None:
     """Return why the broker's certificate was refused, if that is what `error` comes from."""
     cause: BaseException | None = error
-    while cause is not None:
+    seen: list[BaseException] = []  # one error that several waited for can stand in a circle of causes
+    while cause is not None and cause not in seen:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return cause.verify_message
+        seen.append(cause)
         cause = cause.__cause__ or cause.__context__
     return None
 
 
 class Link:
-    """A connection that its users share; `timeout` (seconds) bounds opening it and each channel."""
+    """A connection that its users share; `timeout` (seconds) bounds opening it and each channel.
+
+    Of several nodes any will do. They are tried in turn, each for its share of the time, and after a lost
+    connection the next one is first.
+    """
 
     def __init__(self, address: Address, timeout: float) -> None:
-        url = address.url
-        self._address = address
+        self._urls = deque(address.urls)
+        self._tls = address.tls
         self._timeout = timeout
-        self._place = f"broker {url.host}:{url.port or url.scheme}"
+        self._place = f"broker {', '.join(map(_place, address.urls))}"
         self._connection: AbstractConnection | None = None
         self._dialling = asyncio.Lock()
         self._not_before = 0.0
@@ -177,9 +204,28 @@ class Link:
                 raise Temporary(f"{self._place}: unreachable a moment ago")
             self._not_before = now + _REDIAL
             await self.close()
-            self._connection = await aio_pika.connect(self._address.url, ssl_context=self._address.tls)
-            log.info("broker_connected", broker=self._place)
+            self._connection = await self._dial()
             return self._connection
+
+    async def _dial(self) -> AbstractConnection:
+        for left in reversed(range(len(self._urls))):
+            url = self._urls[0]
+            self._urls.rotate(-1)
+            try:
+                async with asyncio.timeout(self._timeout / len(self._urls)):
+                    connection = await aio_pika.connect(url, ssl_context=self._tls)
+            except (AMQPError, OSError, RuntimeError) as error:
+                if not left:
+                    raise
+                log.warning("broker_node_unreachable", broker=_place(url), reason=type(error).__name__)
+            else:
+                log.info("broker_connected", broker=_place(url))
+                return connection
+        raise AssertionError("a broker has at least one node")
+
+
+def _place(url: URL) -> str:
+    return f"{url.host}:{url.port or url.scheme}"
 
 
 async def _goodbye(resource: AbstractChannel | AbstractConnection) -> None:

@@ -31,7 +31,8 @@ class QuestionConsumer(AmqpConsumer):
             async with asyncio.timeout(timeout):
                 await self._ready.wait()
         except TimeoutError as error:
-            raise Temporary("the broker gave no queue for questions in time") from error
+            reason = self.interrupted or "it did not answer"
+            raise Temporary(f"the broker gave no queue for questions in time: {reason}") from error
 
     async def session(self, channel: AbstractChannel) -> None:
         """Bind a queue and handle what comes to it."""

@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from aio_pika.abc import AbstractChannel
+from aiormq.abc import DeliveredMessage
 from pamqp.common import FieldTable
 
-from hookfetch.bus.rabbitmq.consumer import Deliveries, message_of
 from hookfetch.bus.rabbitmq.link import Link, temporary
 from hookfetch.bus.rabbitmq.publisher import amqp_message
 from hookfetch.bus.rabbitmq.topology import LOG, declare_log
+from hookfetch.core.errors import Temporary
 from hookfetch.core.ports import Message
 
 _PREFETCH = 2000
@@ -36,22 +37,59 @@ async def records_before(
     """Yield the project's records from about `since` to `mark`, which is in the log; Temporary when the
     next one does not come within `timeout` seconds."""
     offset = "first" if since is None else datetime.fromtimestamp(max(since, 0.0), UTC)
-    arguments: FieldTable = {"x-stream-offset": offset}
     with temporary("reading the log"):
         async with link.session() as channel:
             await channel.set_qos(prefetch_count=_PREFETCH)
-            deliveries = Deliveries(channel)
-            await deliveries.watch()
-            await deliveries.consume(await declare_log(channel), arguments)
-            count = 0
+            await declare_log(channel)
+            arrived = _Arrived(channel)
+            await arrived.consume({"x-stream-offset": offset})
             while True:
                 async with asyncio.timeout(timeout):
-                    record = await deliveries.next()
-                count += 1
-                if count % _ACKNOWLEDGED == 0:
-                    await record.ack(multiple=True)
-                message = message_of(record)
-                if message.id == mark.id:
-                    return
-                if message.id.startswith(f"{project}/"):
-                    yield message
+                    records = await arrived.some()
+                for record in records:
+                    message_id = record.header.properties.message_id or ""
+                    if message_id == mark.id:
+                        return
+                    if message_id.startswith(f"{project}/"):
+                        yield Message(id=message_id, body=record.body)
+
+
+class _Arrived:
+    """Records of the log as the library below aio-pika has them: the object that aio-pika makes of each costs
+    as much as all the rest of reading it, and a takeover without a disk reads every record there is."""
+
+    def __init__(self, channel: AbstractChannel) -> None:
+        self._channel = channel
+        self._records: list[DeliveredMessage] = []
+        self._unacknowledged = 0
+        self._news = asyncio.Event()
+        self._lost = False
+
+    async def consume(self, arguments: FieldTable) -> None:
+        """Begin to read."""
+        underlay = await self._channel.get_underlay_channel()
+        self._channel.close_callbacks.add(self._end)
+        underlay.on_consumer_cancel_callbacks.add(self._end)
+        await underlay.basic_consume(LOG, self._arrive, arguments=arguments)
+
+    async def some(self) -> list[DeliveredMessage]:
+        """Return what has arrived, at least one; Temporary when the channel is lost."""
+        await self._news.wait()
+        if self._lost:
+            raise Temporary("the channel was lost")
+        self._news.clear()
+        records, self._records = self._records, []
+        self._unacknowledged += len(records)
+        if self._unacknowledged >= _ACKNOWLEDGED:
+            underlay = await self._channel.get_underlay_channel()
+            await underlay.basic_ack(records[-1].delivery_tag or 0, multiple=True, wait=False)
+            self._unacknowledged = 0
+        return records
+
+    async def _arrive(self, record: DeliveredMessage) -> None:
+        self._records.append(record)
+        self._news.set()
+
+    async def _end(self, *_: object) -> None:
+        self._lost = True
+        self._news.set()

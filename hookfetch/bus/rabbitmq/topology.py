@@ -20,13 +20,16 @@ stream forgets its oldest.
 Weaknesses of RabbitMQ 3.10, healed by trying again (which every user of these does) but for the last:
 it drops the connection of one that consumes from a quorum queue which another is just declaring for the
 first time; a stream is refused in the first second after the broker's start; and a broker that is killed
-in the first second of a stream's life never finds that stream again, and it must be deleted by hand.
+in the first second of a stream's life never finds that stream again. Nothing that AMQP can say removes
+it then, and the answer is the same as in the first second, or while a node is away: a person has to.
 """
 
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractQueue
+from aiormq.exceptions import ChannelNotFoundEntity
 from pamqp.common import FieldTable
 
+from hookfetch.core.errors import Temporary
 from hookfetch.core.jobs import Priority
 
 FACTS = "hookfetch.facts"
@@ -42,6 +45,7 @@ _JOBS = "hookfetch.jobs."
 
 DELIVERY_LIMIT = 20  # deaths of consumers while they hold one message; see core.ports.MAX_ATTEMPTS
 DEAD_LIMIT = 10_000  # letters
+_DEAD_BYTES = 1024**3  # who looks through them holds them all
 _PROJECT_BYTES = 1024**3
 _DELIVERIES_BYTES = 4 * 1024**3
 _JOBS_LIMIT = 100_000
@@ -129,17 +133,23 @@ async def declare_jobs(channel: AbstractChannel, priority: Priority) -> Abstract
 
 async def declare_dead(channel: AbstractChannel) -> AbstractQueue:
     """Declare the queue of the dead letters."""
-    return await _quorum(channel, DEAD, {"x-max-length": DEAD_LIMIT})
+    return await _quorum(channel, DEAD, {"x-max-length": DEAD_LIMIT, "x-max-length-bytes": _DEAD_BYTES})
 
 
 async def declare_log(channel: AbstractChannel) -> AbstractQueue:
-    """Declare the stream of the log."""
+    """Declare the stream of the log; Temporary while the broker has it and cannot reach it."""
     arguments: FieldTable = {
         "x-queue-type": "stream",
         "x-max-length-bytes": _LOG_BYTES,
         "x-stream-max-segment-size-bytes": _LOG_SEGMENT_BYTES,
     }
-    return await channel.declare_queue(LOG, durable=True, arguments=arguments)
+    try:
+        return await channel.declare_queue(LOG, durable=True, arguments=arguments)
+    except ChannelNotFoundEntity as error:
+        raise Temporary(
+            f"the broker has {LOG} and cannot reach it, as when it has just started or a node is away; if it"
+            ' stays so, see "A log that the broker lost" in docs/operating.md'
+        ) from error
 
 
 async def declare_questions(channel: AbstractChannel) -> AbstractExchange:
