@@ -42,6 +42,9 @@ ApiUrl = Annotated[
     AfterValidator(lambda url: url.rstrip("/")),
 ]
 ROLES = ("ingress", "coordinator", "worker", "gateway")
+# Seconds that a worker may hold a job beside its deadline: a process starts, or is busy with a load, and
+# the broker confirms.
+_HELD_BESIDE = 300.0
 
 
 class _Section(BaseModel):
@@ -80,7 +83,7 @@ class GrpcConfig(_Section):
 class BusConfig(_Section):
     """In-process without a URL. Files keep a broker's user and password out of this one: `url_file` holds
     the whole URL, `user_file` and `password_file` complete one. `ca_file`, `cert_file` and `key_file` are
-    PEM, for `amqps`."""
+    PEM, for `amqps`. `consumer_timeout` is what the broker has, in seconds: AMQP does not tell it."""
 
     url: str | None = None
     url_file: Path | None = None
@@ -90,6 +93,7 @@ class BusConfig(_Section):
     cert_file: Path | None = None
     key_file: Path | None = None
     confirm_timeout: Annotated[float, Field(gt=0)] = 10.0
+    consumer_timeout: Annotated[float, Field(gt=0)] = 1800.0
 
     def broker_url(self) -> str | None:
         """Return the AMQP URL with user and password, or None for the in-process bus; ConfigurationError
@@ -123,7 +127,7 @@ class EngineConfig(_Section):
     after `recycle_after` jobs. Without `shortcut` every source is staged by BuildStream itself."""
 
     processes: Annotated[int, Field(gt=0, le=32)] = 2
-    deadline: Annotated[float, Field(gt=0, lt=1800)] = 1200.0
+    deadline: Annotated[float, Field(gt=0)] = 1200.0
     recycle_after: Annotated[int, Field(gt=0)] = 1000
     shortcut: bool = True
 
@@ -253,6 +257,17 @@ class Config(BaseSettings):
             home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
             return {**data, "state_dir": f"{home}/hookfetch"}
         return data
+
+    @model_validator(mode="after")
+    def _jobs_end_before_the_broker_takes_them_back(self) -> "Config":
+        most = self.bus.consumer_timeout - _HELD_BESIDE
+        if (self.bus.url or self.bus.url_file) and self.engine.deadline > most:
+            raise ValueError(
+                f"engine.deadline: with the broker's consumer time-out of {self.bus.consumer_timeout:g} s at"
+                f" most {most:g}; longer jobs need a longer consumer_timeout in rabbitmq.conf, and the same"
+                " number in bus.consumer_timeout"
+            )
+        return self
 
 
 def load_config(path: Path) -> Config:

@@ -48,10 +48,20 @@ def test_the_environment_is_set_before_the_file(tmp_path: Path, monkeypatch: pyt
         ("state_dir = [", ["is not TOML"]),
         ("[ingress]\nlisten = 'nowhere'", ["ingress.listen", "match"]),
         ("[ingress]\nlissten = '127.0.0.1:1'", ["ingress.lissten", "not permitted"]),
-        ("[sweep]\ninterval = 0", ["sweep.interval", "greater than 0"]),
+        ("[sweep]\ninterval_least = 0", ["sweep.interval_least", "greater than 0"]),
+        ("[sweep]\ninterval_least = 1e6", ["sweep", "interval_most is less than interval_least"]),
+        ("[[hook]]\nname = 'sweep'\nforge = 'github'\nsecret_files = ['x']", ["hook.0.name", "taken"]),
+        (
+            2 * "[[upstream]]\nhost = 'a'\nuser = 'u'\npassword_file = 'x'\n",
+            ["upstream", "'a' has two accounts"],
+        ),
         ("[[hook]]\nname = 'h'\nforge = 'github'", ["hook.0.secret_files", "required"]),
         ("[[project]]\nname = '../p'\npath = 'x'", ["project.0.name"]),
         (GOOD + "[[project]]\nname = 'p'\npath = 'x'", ["project", "'p' is used twice"]),
+        (
+            "[bus]\nurl = 'amqp://h/'\n[engine]\ndeadline = 1501",
+            ["engine.deadline", "at most 1500", "bus.consumer_timeout"],
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line_with_file_key_and_reason(
@@ -64,6 +74,14 @@ def test_what_is_wrong_is_one_line_with_file_key_and_reason(
     assert "\n" not in line
     for word in [str(path), *words]:
         assert word in line
+
+
+@pytest.mark.parametrize(
+    "bus", ["", "[bus]\nurl = 'amqp://h/'\nconsumer_timeout = 10800\n"], ids=["no broker", "a patient broker"]
+)
+def test_a_job_may_take_as_long_as_nobody_takes_it_back(tmp_path: Path, bus: str) -> None:
+    config = load_config(write(tmp_path, f"{GOOD}{bus}[engine]\ndeadline = 9000\n"))
+    assert config.engine.deadline == 9000
 
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:

@@ -97,4 +97,4 @@ class Execution:
             case Pause(reason=reason, by=by):
                 pause.pause(self.db, Paused(since=self.now, reason=reason, by=by))
             case Resume():
-                pause.resume(self.db)
+                pause.resume(self.db, self.now)

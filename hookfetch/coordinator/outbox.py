@@ -4,7 +4,7 @@ leaves unpublished is published by the next start; ids make repeats harmless.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -12,6 +12,7 @@ import structlog
 
 from hookfetch.coordinator.loader import Loader
 from hookfetch.core.codec import dump_job, dump_record, load_record
+from hookfetch.core.entries import PauseChanged
 from hookfetch.core.errors import Replaced, Temporary
 from hookfetch.core.events import SourceRef
 from hookfetch.core.jobs import Job
@@ -73,27 +74,39 @@ class Outbox:
                 await self._idle()
 
     async def publish_entries(self) -> None:
-        """Publish every entry that the bus does not have; Temporary when it takes none now."""
-        while entries := await self._database.run(partial(log.unpublished, most=_ENTRIES_AT_ONCE)):
+        """Publish every entry that the bus does not have, and whether the project is paused when that has
+        changed; Temporary when it takes none now."""
+        while True:
+            entries, change = await self._database.run(self._untold)
             for number, entry in entries:
                 stamped = replace(load_record(entry), epoch=self.epoch)
                 await self._bus.publish_entry(
                     Message(id=f"{self._project}/{number}", body=dump_record(stamped))
                 )
-            await self._database.run(partial(log.published, last=entries[-1][0]))
+            if entries:
+                await self._database.run(partial(log.published, last=entries[-1][0]))
+            if change is not None:
+                told = Message(id=f"{self._project}/pause/{change.at!r}", body=dump_record(change))
+                await self._bus.publish_entry(told)
+                await self._database.run(partial(pause.told, at=change.at))
+            if not entries and change is None:
+                return
+
+    def _untold(self, db: sqlite3.Connection) -> tuple[list[tuple[int, bytes]], PauseChanged | None]:
+        return log.unpublished(db, _ENTRIES_AT_ONCE), pause.untold(db, self._project, self.epoch)
 
     async def _publish_jobs(self) -> None:
         if self._loader.index is None:
             return
-        for job in await self._database.run(self._hand_out):
+        due = await self._database.run(self._hand_out)
+        for position, job in enumerate(due):
             try:
                 await self._bus.publish_job(
                     job.priority, Message(id=f"{job.id}/{job.epoch}.{job.attempt}", body=dump_job(job))
                 )
             except Temporary as error:
-                again = partial(
-                    jobs.put_back, job_id=job.id, due_at=self._clock(), reason=str(error), failed=False
-                )
+                # None of those behind it went out either.
+                again = partial(_put_back, due=due[position:], now=self._clock(), reason=str(error))
                 await self._database.run(again)
                 raise
 
@@ -132,6 +145,11 @@ class Outbox:
                 await self._woken.wait()
         except TimeoutError:
             return
+
+
+def _put_back(db: sqlite3.Connection, due: Sequence[Job], now: float, reason: str) -> None:
+    for job in due:
+        jobs.put_back(db, job.id, now, reason, failed=False)
 
 
 def _next_due(db: sqlite3.Connection) -> float | None:

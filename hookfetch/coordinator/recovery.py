@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from hookfetch.core.codec import dump_record, load_record
-from hookfetch.core.entries import EpochBegan, LogEntry, Record
+from hookfetch.core.entries import EpochBegan, LogEntry, PauseChanged, Record
 from hookfetch.core.errors import Permanent
 from hookfetch.core.fencing import Fence
 from hookfetch.core.ports import Bus, Message
@@ -19,7 +19,7 @@ from hookfetch.store.takeover import Begun, Heard, Mark
 
 _log = structlog.get_logger(__name__)
 
-_BATCH = 500  # entries stored in one transaction
+_BATCH = 1000  # entries stored in one transaction
 # Seconds by which the broker's clock and ours may differ. If it is more the log is read from its first
 # record, which only takes longer.
 _MARGIN = 60.0
@@ -41,7 +41,8 @@ async def recover(project: str, database: Database, bus: Bus, clock: Callable[[]
         heard = await _recover_since(recovery, begun.mark)
     if heard is None:
         heard = await recovery.read(_Reading(begun), None)
-    settled = await database.run(partial(takeover.complete, epoch=begun.epoch, heard=heard, now=began_at))
+    complete = partial(takeover.complete, epoch=begun.epoch, heard=heard, now=began_at)
+    settled = await database.run(partial(complete, outlives=bus.outlives_process))
     _log.info(
         "took over",
         project=project,
@@ -72,6 +73,7 @@ class _Reading:
     void: set[int] = field(default_factory=set)
     foreign: bool = False
     known: bool = False
+    pause: PauseChanged | None = None
 
     def take(self, record: Record) -> LogEntry | None:
         """Return the entry in `record` if it counts and is news."""
@@ -81,6 +83,9 @@ class _Reading:
             self.skipping, self.known, self.foreign, self.last = False, True, False, mark.last
             return None
         if self.skipping:
+            return None
+        if isinstance(record, PauseChanged):
+            self.pause = record if self.fence.counts(record) else self.pause
             return None
         entry = self.fence.admit(record)
         if isinstance(record, EpochBegan):
@@ -94,7 +99,13 @@ class _Reading:
     @property
     def heard(self) -> Heard:
         """Return what came of it."""
-        return Heard(last=self.last, void=frozenset(self.void), foreign=self.foreign, known=self.known)
+        return Heard(
+            last=self.last,
+            void=frozenset(self.void),
+            foreign=self.foreign,
+            known=self.known,
+            pause=self.pause,
+        )
 
 
 class _Recovery:

@@ -1,5 +1,5 @@
-"""What stands in a project's log: numbered entries for everyone who follows it, and marks that say
-which coordinator may write.
+"""What stands in a project's log: numbered entries for everyone who follows it, marks that say which
+coordinator may write, and what the next coordinator has to know.
 """
 
 from dataclasses import dataclass
@@ -67,5 +67,21 @@ class EpochBegan:
     type: Literal["epoch_began"] = "epoch_began"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseChanged:
+    """An operator paused the project, or resumed it: `since` is None. It has no number, and is for the
+    coordinator that takes over without the disk. `at` (Unix seconds) grows from change to change;
+    `since`, `reason` and `by` are as in `questions.Paused`.
+    """
+
+    project: str
+    epoch: int
+    at: float
+    since: float | None = None
+    reason: str = ""
+    by: str = ""
+    type: Literal["pause_changed"] = "pause_changed"
+
+
 LogEntry = RefUpdated | AlarmRaised
-Record = LogEntry | EpochBegan
+Record = LogEntry | EpochBegan | PauseChanged

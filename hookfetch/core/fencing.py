@@ -1,6 +1,6 @@
 """Which records of a project's log count? The order of the stream decides, never an epoch's number. Pure."""
 
-from hookfetch.core.entries import EpochBegan, LogEntry, Record
+from hookfetch.core.entries import EpochBegan, LogEntry, PauseChanged, Record
 
 
 class Fence:
@@ -15,8 +15,12 @@ class Fence:
         self.epoch = epoch
 
     def admit(self, record: Record) -> LogEntry | None:
-        """Return the entry in `record` if it counts; None for a mark, and for what is void."""
+        """Return the entry in `record` if it counts; None for what has no number, and for what is void."""
         if isinstance(record, EpochBegan):
             self.epoch = record.epoch
             return None
-        return record if self.epoch is None or record.epoch == self.epoch else None
+        return record if not isinstance(record, PauseChanged) and self.counts(record) else None
+
+    def counts(self, record: LogEntry | PauseChanged) -> bool:
+        """Return whether the one that published `record` was the project's coordinator then."""
+        return self.epoch is None or record.epoch == self.epoch

@@ -10,6 +10,7 @@ from typing import TypeVar
 from hookfetch.core.errors import ConfigurationError, Temporary
 from hookfetch.store.hold import Hold
 from hookfetch.store.schema import migrate
+from hookfetch.store.writer import writer_of
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ class Database:
             connection.close()
             hold.release()
             if isinstance(error, sqlite3.OperationalError):
-                raise Temporary(f"{self._path}: {error}") from error
+                raise self._temporary(error) from error
             raise
         self._connection, self._hold = connection, hold
 
@@ -96,8 +97,12 @@ class Database:
         except sqlite3.OperationalError as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            raise Temporary(f"{self._path}: {error}") from error
+            raise self._temporary(error) from error
         return result
+
+    def _temporary(self, error: sqlite3.OperationalError) -> Temporary:
+        writer = writer_of(self._path) if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY else None
+        return Temporary(f"{self._path}: {error}{f': {writer}' if writer else ''}")
 
     def _close(self) -> None:
         if self._connection is not None:

@@ -25,7 +25,7 @@ def append(
         causes=tuple(causes),
         announced_at=now,
     )
-    write(db, entry)
+    write(db, [entry])
     return entry
 
 
@@ -47,7 +47,7 @@ def append_alarm(
         after=rewrite.after,
         followed=not rewrite.held,
     )
-    write(db, alarm)
+    write(db, [alarm])
     return alarm
 
 
@@ -55,11 +55,14 @@ def _next_number(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT coalesce(max(number), 0) + 1 FROM log").fetchone()[0])
 
 
-def write(db: sqlite3.Connection, entry: LogEntry) -> None:
-    """Write an entry under its own number, not published yet."""
-    row = (entry.number, entry.element, dump_record(entry), entry.announced_at, entry.type)
-    db.execute("INSERT INTO log (number, element, entry, announced_at, kind) VALUES (?, ?, ?, ?, ?)", row)
-    causes = [(cause, entry.number) for cause in entry.causes]
+def write(db: sqlite3.Connection, entries: Sequence[LogEntry], *, published: bool = False) -> None:
+    """Write entries under their own numbers; `published` says whether the bus has them."""
+    db.executemany(
+        "INSERT INTO log (number, element, entry, announced_at, kind, published) VALUES (?, ?, ?, ?, ?, ?)",
+        [(each.number, each.element, dump_record(each), each.announced_at, each.type, published)
+         for each in entries],
+    )  # fmt: skip
+    causes = [(cause, entry.number) for entry in entries for cause in entry.causes]
     db.executemany("INSERT OR IGNORE INTO entry_causes VALUES (?, ?)", causes)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hookfetch.core.jobs import Change
 from hookfetch.core.sources import Element, Ref
@@ -16,12 +16,21 @@ def proposed(db: sqlite3.Connection, element: str) -> dict[int, Ref]:
 
 def propose(db: sqlite3.Connection, element: str, changes: Sequence[Change], number: int) -> None:
     """Hold the refs of log entry `number` as proposed; one that is back at the branch's is held no more."""
-    for change in changes:
-        if change.ref == change.base:
-            db.execute("DELETE FROM proposed WHERE element = ? AND source_index = ?", (element, change.index))
-        else:
-            row = (element, change.index, change.kind, change.url, json.dumps(change.ref), number)
-            db.execute("INSERT OR REPLACE INTO proposed VALUES (?, ?, ?, ?, ?, ?)", row)
+    propose_all(db, [(element, change, number) for change in changes])
+
+
+def propose_all(db: sqlite3.Connection, changes: Iterable[tuple[str, Change, int]]) -> None:
+    """Do so for changes of elements by entries; of several changes of one source the last one holds."""
+    newest = {(element, change.index): (change, number) for element, change, number in changes}
+    db.executemany("DELETE FROM proposed WHERE element = ? AND source_index = ?", newest.keys())
+    db.executemany(
+        "INSERT INTO proposed VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (element, index, change.kind, change.url, json.dumps(change.ref), number)
+            for (element, index), (change, number) in newest.items()
+            if change.ref != change.base
+        ],
+    )
 
 
 def settle(db: sqlite3.Connection, elements: Sequence[Element]) -> int:

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, replace
 
-from hookfetch.core.codec import dump_record, load_record
+from hookfetch.core.codec import load_record
 from hookfetch.core.commands import Refresh
-from hookfetch.core.entries import AlarmRaised, LogEntry, RefUpdated
+from hookfetch.core.entries import AlarmRaised, LogEntry, PauseChanged, Record, RefUpdated
 from hookfetch.core.errors import Replaced
-from hookfetch.store import jobs, log, refs
+from hookfetch.store import jobs, log, pause, refs
 
 _OWN_MOST = 1000  # takeovers that broke off and whose marks may stand in the log
 
@@ -46,13 +46,14 @@ class Heard:
 
     `last` is the newest number that counts, 0 without one, `void` are later numbers that do not count;
     `foreign`: a coordinator with another store was active since this store's; `known`: this store's
-    last mark, or an entry, was found, so the log is one that continues.
+    last mark, or an entry, was found, so the log is one that continues. `pause` is the last word on that.
     """
 
     last: int = 0
     void: frozenset[int] = frozenset()
     foreign: bool = False
     known: bool = False
+    pause: PauseChanged | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,33 +88,58 @@ def check(db: sqlite3.Connection, epoch: int) -> None:
 def adopt(db: sqlite3.Connection, entries: Sequence[LogEntry], epoch: int) -> None:
     """Take over what the bus's log says, in its order: what the store lacks is added, what it says
     otherwise is replaced, with all that came after."""
+    log_id = _get(db, "log_id")
+    known = _entries_like(db, entries)
+    news: list[LogEntry] = []
     for entry in (replace(entry, epoch=0) for entry in entries):
-        if entry.log_id != _get(db, "log_id"):
-            _take_back(db, 0)
-            db.execute("DELETE FROM proposed")
-            _set(db, "log_id", entry.log_id)
-        row = db.execute("SELECT entry FROM log WHERE number = ?", (entry.number,)).fetchone()
-        if row is not None:
-            if row[0] == dump_record(entry) or load_record(row[0]) == entry:
-                continue
-            _take_back(db, entry.number)
-        log.write(db, entry)
-        db.execute("UPDATE log SET published = 1 WHERE number = ?", (entry.number,))
-        if isinstance(entry, RefUpdated):
-            refs.propose(db, entry.element, entry.changes, entry.number)
-            _doubt(db, entry.element, [f"takeover/{epoch}"], lost=False)
+        if entry.log_id == log_id and known.get(entry.number) == entry:
+            continue
+        if entry.log_id != log_id or entry.number in known:
+            _add(db, news, epoch)
+            news = []
+            _take_back(db, 0 if entry.log_id != log_id else entry.number)
+            if entry.log_id != log_id:
+                db.execute("DELETE FROM proposed")
+                _set(db, "log_id", log_id := entry.log_id)
+            known = _entries_like(db, entries)
+        known[entry.number] = entry
+        news.append(entry)
+    _add(db, news, epoch)
 
 
-def complete(db: sqlite3.Connection, epoch: int, heard: Heard, now: float) -> Settled:
+def _entries_like(db: sqlite3.Connection, entries: Sequence[LogEntry]) -> dict[int, Record]:
+    """Return what the store says under the numbers from the lowest to the highest of `entries`."""
+    numbers = [entry.number for entry in entries]
+    rows = db.execute(
+        "SELECT number, entry FROM log WHERE number BETWEEN ? AND ?",
+        (min(numbers, default=0), max(numbers, default=0)),
+    )
+    return {number: load_record(body) for number, body in rows}
+
+
+def _add(db: sqlite3.Connection, entries: Sequence[LogEntry], epoch: int) -> None:
+    log.write(db, entries, published=True)
+    updates = [entry for entry in entries if isinstance(entry, RefUpdated)]
+    changes = ((entry.element, change, entry.number) for entry in updates for change in entry.changes)
+    refs.propose_all(db, changes)
+    for element in sorted({entry.element for entry in updates}):
+        _doubt(db, element, [f"takeover/{epoch}"], lost=False)
+
+
+def complete(
+    db: sqlite3.Connection, epoch: int, heard: Heard, now: float, *, outlives: bool = False
+) -> Settled:
     """End the takeover that began at `now` (Unix seconds) by deciding about what the store has beyond the
     bus's log.
 
     It is published (again), or taken back when another store was active meanwhile and nobody has heard
-    it. A restored store whose log is not there any more begins a new log, for its numbers may have been
-    given out since.
+    it. A store whose log is not there any more begins a new log if its numbers may have been given out
+    since: it was restored, or the bus's log `outlives` this process, and another store may have gone on
+    with it before it was lost.
     """
     taken = 0
-    if _get(db, "restored") is not None and not heard.known:
+    lost = outlives and _get(db, "mark") is not None
+    if not heard.known and (lost or _get(db, "restored") is not None):
         begin_new_log(db)
     elif heard.foreign:
         later = "SELECT number, published FROM log WHERE number > ? ORDER BY number"
@@ -123,6 +149,7 @@ def complete(db: sqlite3.Connection, epoch: int, heard: Heard, now: float) -> Se
                 break
     db.execute("UPDATE log SET published = number <= ? WHERE published <> (number <= ?)", (heard.last,) * 2)
     _raise_again(db)
+    pause.hear(db, heard.pause)
     waiting = db.execute("SELECT count(*) FROM log WHERE published = 0").fetchone()[0]
     db.execute("DELETE FROM meta WHERE key = 'restored'")
     _set(db, "mark", json.dumps(asdict(Mark(epoch=epoch, at=now, last=heard.last))))
@@ -210,7 +237,7 @@ def _raise_again(db: sqlite3.Connection) -> None:
         if _said(alarm) in _alarms_of(db, alarm.element):
             continue
         number = db.execute("SELECT coalesce(max(number), 0) + 1 FROM log").fetchone()[0]
-        log.write(db, replace(alarm, log_id=_get(db, "log_id") or "", number=number))
+        log.write(db, [replace(alarm, log_id=_get(db, "log_id") or "", number=number)])
     db.execute("DELETE FROM unheard_alarms")
 
 
