@@ -11,6 +11,7 @@ from hookfetch.core.commands import (
     Conclude,
     FinishJob,
     MoveOn,
+    NoteTelling,
     RaiseAlarm,
     Recall,
     Release,
@@ -22,7 +23,7 @@ from hookfetch.core.jobs import Change, Reply
 from hookfetch.core.matching import Follower
 from hookfetch.core.refs import commit_of, holds
 from hookfetch.core.repository import RepositoryId, identify
-from hookfetch.core.rewrites import Rewrite, diverged, forbids, only_name, told
+from hookfetch.core.rewrites import ENGINE, Rewrite, diverged, forbids, only_name, retold
 from hookfetch.core.state import ProjectState, RunningJob
 
 _STALE = [Conclude(outcome="stale", reason="of an earlier epoch or attempt")]
@@ -51,9 +52,10 @@ def on_done(event: JobDone, state: ProjectState) -> list[Command]:
     if job is None:
         return [*_STALE]
     changes = _changes(job.element, event.refs, state)
-    alarms = _alarms(job, event, changes, state)
-    known = _known(job.element, [alarm.rewrite for alarm in alarms], state)
-    commands: list[Command] = [Conclude(outcome="done"), *alarms]
+    tellings = _alarms(job, event, changes, state)
+    news = [telling.rewrite for telling in tellings if isinstance(telling, RaiseAlarm)]
+    known = [*news, *(rewrite for rewrite in state.rewrites(job.element) if not rewrite.past)]
+    commands: list[Command] = [Conclude(outcome="done"), *tellings]
     if not job.asked and (why := _held(changes, event, known, state)) is not None:
         aside = SetAside(job_id=job.id, delay=state.retry.quarantine, reason=f"held: {why}", held=True)
         return [*commands, aside]
@@ -143,10 +145,11 @@ def _changes(element: str, refs: Sequence[SourceRef], state: ProjectState) -> tu
 
 def _alarms(
     job: RunningJob, event: JobDone, changes: Sequence[Change], state: ProjectState
-) -> list[RaiseAlarm]:
-    """Return what the engine found rewritten and nobody told before."""
+) -> list[RaiseAlarm | NoteTelling]:
+    """Return what the engine found rewritten: as an alarm what nobody told before."""
     policy = state.policy.of(job.element)
-    alarms: list[RaiseAlarm] = []
+    known = list(state.rewrites(job.element))
+    tellings: list[RaiseAlarm | NoteTelling] = []
     for change in changes:
         if event.descends.get(change.index) is not False:
             continue
@@ -156,17 +159,16 @@ def _alarms(
         found = diverged(
             follower, repository, state.observed(repository), before=change.previous, after=change.ref
         )
-        if found is not None and not told(found, state.rewrites(job.element)):
+        if found is None:
+            continue
+        again = retold(found, ENGINE, known)
+        if again is None:
             held = policy.holds(found.kind) and not job.asked
-            alarms.append(RaiseAlarm(rewrite=replace(found, held=held), job_id=job.id))
-    return alarms
-
-
-def _known(element: str, news: Sequence[Rewrite], state: ProjectState) -> list[Rewrite]:
-    """Return what the element was warned of, with `news` in place of what was known of the same refs."""
-    replaced = {(rewrite.repository, rewrite.ref) for rewrite in news}
-    before = state.rewrites(element)
-    return [*news, *(known for known in before if (known.repository, known.ref) not in replaced)]
+            known.append(replace(found, held=held, told_by=(ENGINE,)))  # of two sources the first tells
+            tellings.append(RaiseAlarm(rewrite=known[-1], job_id=job.id))
+        elif again.number:
+            tellings.append(NoteTelling(rewrite=again, by=ENGINE))
+    return tellings
 
 
 def _held(

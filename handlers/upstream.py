@@ -1,14 +1,15 @@
 """A branch or tag moved, a release came out: refresh the elements that follow it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from hookfetch.core.commands import Command, Conclude, MoveOn, RaiseAlarm, Refresh, Release
+from hookfetch.core.commands import Command, Conclude, Hear, MoveOn, NoteTelling, RaiseAlarm, Refresh, Release
 from hookfetch.core.entries import AlarmKind
 from hookfetch.core.events import BranchDeleted, BranchPushed, ReleasePublished, TagDeleted, TagPushed
 from hookfetch.core.matching import Follower
 from hookfetch.core.refs import holds
 from hookfetch.core.repository import RepositoryId
-from hookfetch.core.rewrites import Rewrite, concerns, only_name, rewritten, supersedes, told
+from hookfetch.core.rewrites import Rewrite, concerns, only_name, retold, rewritten, supersedes
 from hookfetch.core.state import ProjectState
 
 _WITHDRAWN = frozenset({"deleted", "unpublished", "delete"})
@@ -18,7 +19,8 @@ def on_pushed(event: BranchPushed | TagPushed, state: ProjectState) -> list[Comm
     """Refresh each element with a source that follows the ref and is not at its commit already; warn
     those whose history was rewritten."""
     commit = event.target or event.after
-    return [*_warn(event, commit, state), *_refresh(event.repositories, event.ref, commit, state)]
+    follows = _refresh(event.repositories, event.ref, commit, state)
+    return [*_warn(event, commit, state), *_hear(event, state), *follows]
 
 
 def on_released(event: ReleasePublished, state: ProjectState) -> list[Command]:
@@ -45,6 +47,24 @@ def on_deleted(event: BranchDeleted | TagDeleted, state: ProjectState) -> list[C
     return [*warnings, Conclude(outcome="nothing to do", reason=f"{event.ref} is gone; refs stay")]
 
 
+def _hear(event: BranchPushed | TagPushed, state: ProjectState) -> list[Command]:
+    """Return what is to be remembered of a tag that the sweep has not seen yet: of a glob, only who knew
+    it where it was can tell later that it moved."""
+    oid = event.after or event.target
+    if not isinstance(event, TagPushed) or oid is None or state.index is None:
+        return []
+    peeled = event.target if event.target != oid else None
+    return [
+        Hear(repository=repository, ref=event.ref, oid=oid, peeled=peeled)
+        for repository in event.repositories
+        if event.ref not in (state.observed(repository) or {})
+        and any(
+            follower.rule.matches(event.ref) and only_name(follower.rule) is None
+            for follower in state.index.followers(repository)
+        )
+    ]
+
+
 def _kind(event: BranchDeleted | TagDeleted) -> AlarmKind:
     return "tag_deleted" if isinstance(event, TagDeleted) else "branch_deleted"
 
@@ -60,18 +80,28 @@ def _warn(
                 continue
             known = state.rewrites(follower.element)
             alarm = _alarm(event, commit, repository, follower, state)
-            if alarm is not None and not told(alarm, known):
-                commands.setdefault((alarm.element, repository), RaiseAlarm(rewrite=alarm))
-            elif commit is not None:
-                for gone in known:
-                    if not gone.removed or gone.repository != repository:
-                        continue
-                    # There again, where it was: should it go once more, that is news.
-                    if gone.ref == event.ref:
-                        commands.setdefault((gone.element, gone.ref), MoveOn(rewrite=gone))
-                    elif gone.held and supersedes(follower, event.ref, gone.ref):
-                        commands.setdefault((gone.element, gone.ref), Release(rewrite=gone))
+            again = None if alarm is None else retold(alarm, event.id, known)
+            if alarm is not None:
+                telling = _telling(alarm, again, event.id)
+                commands.setdefault((follower.element, repository), telling)
+            for gone in known if commit is not None else ():
+                if gone.past or not gone.removed or gone.repository != repository:
+                    continue
+                # There again: should it go once more, that is news.
+                if gone.ref == event.ref:
+                    commands.setdefault((gone.element, str(gone.number)), MoveOn(rewrite=gone))
+                elif gone.held and (alarm is None or again) and supersedes(follower, event.ref, gone.ref):
+                    commands.setdefault((gone.element, str(gone.number)), Release(rewrite=gone))
     return list(commands.values())
+
+
+def _telling(alarm: Rewrite, again: Rewrite | None, by: str) -> Command:
+    if again is None:
+        return RaiseAlarm(rewrite=replace(alarm, told_by=(by,)))
+    # It may be no late word after all: what the policy holds is held, and let go by the next job if
+    # the upstream is not there.
+    held = alarm.held and (again.past or again.held)
+    return NoteTelling(rewrite=replace(again, held=held, past=again.past and not held), by=by)
 
 
 def _alarm(
@@ -81,8 +111,12 @@ def _alarm(
     follower: Follower,
     state: ProjectState,
 ) -> Rewrite | None:
-    same = (known for known in state.rewrites(follower.element) if known.ref == event.ref)
-    found = rewritten(event, next((known for known in same if known.repository == repository), None))
+    same = (
+        known
+        for known in reversed(state.rewrites(follower.element))
+        if not known.past and (known.repository, known.ref) == (repository, event.ref)
+    )
+    found = rewritten(event, next(same, None))
     if found is None:
         return None
     kind, before = found

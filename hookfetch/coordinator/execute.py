@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from hookfetch.core.commands import (
     Announce,
@@ -10,7 +10,9 @@ from hookfetch.core.commands import (
     Command,
     Conclude,
     FinishJob,
+    Hear,
     MoveOn,
+    NoteTelling,
     Pause,
     RaiseAlarm,
     Recall,
@@ -84,11 +86,15 @@ class Execution:
             case RaiseAlarm(rewrite=rewrite, job_id=found_by):
                 told_by = (self.cause,) if found_by is None else jobs.causes(self.db, found_by)
                 log.append_alarm(self.db, self.log_id, self.project, rewrite, told_by, self.now)
-                rewrites.remember(self.db, rewrite)
+                rewrites.remember(self.db, rewrite, self.now)
+            case NoteTelling(rewrite=rewrite, by=by):
+                rewrites.note_telling(self.db, rewrite, by)
             case Release(rewrite=rewrite):
-                rewrites.remember(self.db, replace(rewrite, held=False))
+                rewrites.release(self.db, rewrite)
             case MoveOn(rewrite=rewrite):
-                rewrites.forget(self.db, rewrite)
+                rewrites.move_on(self.db, rewrite)
+            case Hear():
+                observed.hear(self.db, command)
             case Answer(reply=reply):
                 jobs.forget_client(self.db, reply.request_id)
                 self.answers.append(command)

@@ -26,7 +26,7 @@ class StoredState:
     policy: Policy
 
     def rewrites(self, element: str) -> Sequence[Rewrite]:
-        """Return the rewrites that `element` did not move on from."""
+        """Return the rewrites that `element` was warned of."""
         return rewrites.of(self.db, element)
 
     def observed(self, repository: RepositoryId) -> Mapping[str, RemoteRef] | None:

@@ -52,6 +52,14 @@ class RaiseAlarm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoteTelling:
+    """The event `by` tells of a known rewrite, too: no alarm, but it may hold its element anew."""
+
+    rewrite: Rewrite
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
     """The rewrite holds its element no more; it is remembered until the element has moved on."""
 
@@ -73,6 +81,17 @@ class Recall:
     repository: RepositoryId
     ref: str
     oid: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hear:
+    """A forge said that a new `ref` is there, at `oid` and, where that is a tag's, at the commit `peeled`:
+    let the sweep's next look compare with it. Else one that moves before then would look new."""
+
+    repository: RepositoryId
+    ref: str
+    oid: str
+    peeled: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,9 +157,11 @@ Command = (
     Refresh
     | Announce
     | RaiseAlarm
+    | NoteTelling
     | Release
     | MoveOn
     | Recall
+    | Hear
     | FinishJob
     | RetryJob
     | SetAside

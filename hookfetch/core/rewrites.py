@@ -1,5 +1,6 @@
 """History that was rewritten or removed upstream: when is it worth an alarm, and what does it hold? Pure."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -13,14 +14,19 @@ from hookfetch.core.sources import Ref
 from hookfetch.core.tracking import FollowRule
 
 _TAGS = "refs/tags/"
+_REPLAY = re.compile(r"~\d+(?=#)")
+
+# How the engine is named among those who tell of a rewrite; others by the id of the event that tells.
+ENGINE = "engine"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewrite:
-    """An element was warned that a ref it follows was rewritten or removed, and did not move on since.
+    """An element was warned that a ref it follows was rewritten or removed.
 
     `before` and `after` are object names, `target` the commit behind `after`; None where there
-    is none or it is not known. While `held`, the element does not go along.
+    is none or it is not known. While `held`, the element does not go along; once `past`, it has moved
+    on. `told_by` are all who told of it so far; `number` counts alarms, 0 for one not yet raised.
     """
 
     element: str
@@ -31,26 +37,92 @@ class Rewrite:
     after: str | None
     target: str | None
     held: bool
+    past: bool = False
+    told_by: tuple[str, ...] = ()
+    number: int = 0
 
     @property
     def removed(self) -> bool:
         """Return whether the ref is gone."""
         return self.kind in ("branch_deleted", "tag_deleted")
 
-
-def told(rewrite: Rewrite, known: Iterable[Rewrite]) -> bool:
-    """Return whether the element was warned of this already, by whomever: a hook, the sweep and the
-    engine each tell a rewrite, and may see one or both of its ends."""
-    return any(_same(rewrite, other) for other in known)
+    def is_told_by(self, by: str) -> bool:
+        """Return whether the hook or look behind the event `by`, or the engine, told of it."""
+        return _teller(by) in map(_teller, self.told_by)
 
 
-def _same(one: Rewrite, other: Rewrite) -> bool:
-    if (one.element, one.repository, one.ref) != (other.element, other.repository, other.ref):
+def retold(found: Rewrite, by: str, known: Iterable[Rewrite]) -> Rewrite | None:
+    """Return which rewrite, in the order in which alarms were raised, `by` tells of again with what it
+    `found`; None for news.
+
+    A hook, the sweep and the engine each tell of one rewrite, in any order, and see one or both of
+    its ends. Each tells of it once, or twice in a row (a daily look at what is held), so what the same
+    one tells after something else is another: there and back and there again are three. Only a hook
+    may be so late that the element has moved on: the others say what is there now.
+    """
+    told = [other for other in known if _same_ref(found, other)]
+    late = by != ENGINE and not by.startswith("sweep/")
+    for other in told:
+        if late and _original(by) in map(_original, other.told_by):
+            return other
+    by_it = [other for other in told if other.is_told_by(by)]
+    if by_it and _is_repeated(found, by, by_it[-1]):
+        return by_it[-1]
+    by_others = [other for other in told if other not in by_it]
+    open_ones = [other for other in by_others if not other.past]
+    groups = (open_ones, by_others) if late else (open_ones,)
+    if found.removed:  # where it was before is no help: a look may have seen two changes as one
+        return next((other for ones in groups for other in ones), None)
+    for ones in groups:
+        for is_one in (_meets, _leaves):
+            for other in ones:
+                if is_one(found, other):
+                    return other
+    vague = (other for other in open_ones if by == ENGINE or other.told_by[:1] == (ENGINE,))
+    return next((other for other in vague if _is_between(found, other)), None)
+
+
+def _same_ref(one: Rewrite, other: Rewrite) -> bool:
+    mine, theirs = (one.element, one.repository, one.ref), (other.element, other.repository, other.ref)
+    return mine == theirs and one.removed == other.removed
+
+
+def _original(by: str) -> str:
+    """Return the event of the delivery that was replayed, or `by` itself."""
+    return _REPLAY.sub("", by)
+
+
+def _teller(by: str) -> str:
+    """Return the hook behind an event, or the repository that was looked at."""
+    return by.rpartition("/")[0] or by
+
+
+def _is_repeated(found: Rewrite, by: str, last: Rewrite) -> bool:
+    """Return whether it is what this one told of last. The engine sees an element that stays behind
+    leave the same commit with every further push, and what it told of may be kept with a hook's ends."""
+    if last.past:
         return False
-    if one.removed or other.removed:
-        return one.removed and other.removed
-    ends = {one.after, one.target} & {other.after, other.target}
-    return bool(ends - {None})
+    if by == ENGINE and (_leaves(found, last) or _is_between(found, last)):
+        return True
+    return found.removed or _meets(found, last)
+
+
+def _meets(one: Rewrite, other: Rewrite) -> bool:
+    return bool(_ends(one) & _ends(other))
+
+
+def _leaves(one: Rewrite, other: Rewrite) -> bool:
+    return one.before is not None and one.before == other.before
+
+
+def _is_between(found: Rewrite, other: Rewrite) -> bool:
+    """Return whether both may be the same with other ends, since the engine sees only where an element
+    was and where it went: not what began where the other ended."""
+    return found.before not in _ends(other)
+
+
+def _ends(rewrite: Rewrite) -> set[str | None]:
+    return {rewrite.after, rewrite.target} - {None}
 
 
 def rewritten(

@@ -65,7 +65,7 @@ class ProjectState(Protocol):
         """Return the project's policy."""
 
     def rewrites(self, element: str) -> Sequence[Rewrite]:
-        """Return the rewrites that `element` was warned of and did not move on from."""
+        """Return the rewrites that `element` was warned of, in order; past ones only for a while."""
 
     def observed(self, repository: RepositoryId) -> Mapping[str, RemoteRef] | None:
         """Return what `repository` held at the sweep's last look, None before one."""

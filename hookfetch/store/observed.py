@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from hookfetch.core.commands import Hear
 from hookfetch.core.observation import RemoteRef
 from hookfetch.core.repository import RepositoryId
 from hookfetch.store.database import Database
@@ -53,3 +54,13 @@ def recall(db: sqlite3.Connection, repository: RepositoryId, ref: str, oid: str 
     else:
         row = (oid, repository, ref)
         db.execute("UPDATE observed SET oid = ?, peeled = NULL WHERE repository = ? AND ref = ?", row)
+
+
+def hear(db: sqlite3.Connection, said: Hear) -> None:
+    """Have a repository that was asked before known to hold a ref that it was not known to hold."""
+    row = (said.repository, said.ref, said.oid, said.peeled)
+    db.execute(
+        "INSERT OR IGNORE INTO observed SELECT repository, ?2, ?3, ?4 FROM observed_repositories"
+        " WHERE repository = ?1",
+        row,
+    )

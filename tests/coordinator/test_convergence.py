@@ -1,126 +1,36 @@
-"""Whatever order deliveries come in, how late and how often: an element ends at what its upstream holds.
-
-Hypothesis drives the handlers over the real store against a model of an upstream; no bus, no time.
-"""
-
-import dataclasses
-import sqlite3
-from collections.abc import Callable
-from importlib.resources import files
-from itertools import count
+"""Whatever order deliveries come in, how late and how often: an element ends at what its upstream holds."""
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 
-from hookfetch.coordinator.execute import Execution
-from hookfetch.coordinator.view import StoredState
-from hookfetch.core.codec import load_record
-from hookfetch.core.entries import AlarmRaised, RefUpdated
-from hookfetch.core.events import (
-    BranchPushed,
-    Event,
-    Fact,
-    JobDone,
-    JobFailed,
-    SourceRef,
-    TagDeleted,
-    TagPushed,
-    TrackRequested,
-)
-from hookfetch.core.globs import Glob
-from hookfetch.core.matching import Index
-from hookfetch.core.observation import Observation, RemoteRef, followed, observe
-from hookfetch.core.policy import ElementPolicy, Policy
-from hookfetch.core.repository import identify
-from hookfetch.core.sources import Element, Source
-from hookfetch.core.state import RetryPolicy
-from hookfetch.handlers import decide
-from hookfetch.store import jobs, log, observed, refs, takeover
-
-URL = "https://example.org/up.git"
-HERE = identify(URL)
-assert HERE is not None
-MAIN = "refs/heads/main"
-FIRST = f"{1:040x}"
-TRACKS = {"branch.bst": "main", "tags.bst": "v*"}
-ELEMENTS = [
-    Element(
-        name=name,
-        kind="import",
-        sources=(Source(index=0, kind="git_repo", urls=(URL,), track={"track": track}, ref=FIRST),),
-    )
-    for name, track in TRACKS.items()
-]
-RETRY = RetryPolicy(first=5.0, most=60.0, attempts=3, quarantine=86400.0)
-REACTIONS = st.sampled_from(["follow", "hold"])
+from hookfetch.core.entries import AlarmRaised
+from hookfetch.core.events import TagDeleted
+from hookfetch.store import observed
+from tests.coordinator.upstream_model import FIRST, HERE, MAIN, TRACKS, UpstreamModel
 
 
-class Upstream(RuleBasedStateMachine):
-    """Moves the upstream, and delivers what its forge says of it in any order or not at all."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.db = sqlite3.connect(":memory:", isolation_level=None)
-        for script in sorted(files("hookfetch.store").joinpath("migrations").iterdir(), key=lambda f: f.name):
-            if script.name.endswith(".sql"):
-                self.db.executescript(script.read_text())
-        self.index = Index.of(ELEMENTS)
-        self.epoch = 0
-        self.log_id = ""
-        self.now = 1000.0
-        self.numbers = count(2)
-        self.ids = count(1)
-        self.heads = {MAIN: FIRST, "refs/tags/v1": FIRST}
-        self.parents: dict[str, str | None] = {FIRST: None}
-        self.undelivered: list[Fact] = []
-        self.delivered: list[Fact] = []
-        self.running: dict[str, tuple[jobs.DueJob, str, str]] = {}  # job id -> job, ref before, ref it found
-        self.handled: set[str] = set()
-        self.starts = 0
-        self.rewrites = 0
-        self.restarts = 0
-        self.lost = False
-        self.reordered = False
-
-    @initialize(
-        debounce=st.sampled_from([0.0, 10.0]),
-        interval=st.sampled_from([0.0, 50.0]),
-        branch=REACTIONS,
-        tag=REACTIONS,
-    )
-    def begin(self, debounce: float, interval: float, branch: str, tag: str) -> None:
-        policy = ElementPolicy(
-            debounce=debounce,
-            minimum_interval=interval,
-            rewritten_branch=branch,  # type: ignore[arg-type] # one of the two words
-            moved_tag=tag,  # type: ignore[arg-type] # the same
-        )
-        self.policy = Policy([([Glob("**")], policy)])
-        self.restart()
-        self.sweep()
-        self.restarts = 0
-
-    # The upstream
+class Upstream(UpstreamModel):
+    """Moves the upstream in every way."""
 
     @rule()
     def push(self) -> None:
         before = self.heads[MAIN]
-        self._move(MAIN, self._commit(before), forced=False)
+        self.move(MAIN, self.commit(before), forced=False)
 
     @rule(data=st.data())
     def force(self, data: st.DataObject) -> None:
-        commit = data.draw(st.sampled_from([*self.parents, self._commit(FIRST)]))
+        commit = data.draw(st.sampled_from([*self.parents, self.commit(FIRST)]))
         if commit != self.heads[MAIN]:
             self.rewrites += 1
-            self._move(MAIN, commit, forced=not self._descends(commit, self.heads[MAIN]))
+            self.move(MAIN, commit, forced=not self.descends(commit, self.heads[MAIN]))
 
     @rule()
     def back_to_what_was_announced(self) -> None:
-        commit = self._announced("branch.bst")
+        commit = self.announced("branch.bst")
         if commit != self.heads[MAIN]:
             self.rewrites += 1
-            self._move(MAIN, commit, forced=not self._descends(commit, self.heads[MAIN]))
+            self.move(MAIN, commit, forced=not self.descends(commit, self.heads[MAIN]))
 
     @rule()
     def back_in_silence(self) -> None:
@@ -137,205 +47,36 @@ class Upstream(RuleBasedStateMachine):
         ref = f"refs/tags/v{version}"
         if self.heads.get(ref) != commit:
             self.rewrites += ref in self.heads
-            self._move(ref, commit, forced=None)
+            self.move(ref, commit, forced=None)
 
     @precondition(lambda self: sum(ref.startswith("refs/tags/") for ref in self.heads) > 1)
     @rule(data=st.data())
     def untag(self, data: st.DataObject) -> None:
         ref = data.draw(st.sampled_from(sorted(ref for ref in self.heads if ref.startswith("refs/tags/"))))
         self.rewrites += 1
-        self._tell(TagDeleted, ref=ref, before=self.heads.pop(ref))
-
-    def _commit(self, parent: str) -> str:
-        commit = f"{next(self.numbers):040x}"
-        self.parents[commit] = parent
-        return commit
-
-    def _move(self, ref: str, commit: str, *, forced: bool | None) -> None:
-        before = self.heads.get(ref, "0" * 40)
-        self.heads[ref] = commit
-        kind = BranchPushed if ref == MAIN else TagPushed
-        self._tell(kind, ref=ref, before=before, after=commit, target=commit, forced=forced)
-
-    def _tell(self, kind: Callable[..., Fact], **fields: object) -> None:
-        delivery = f"hook/{next(self.ids)}"
-        fact = kind(
-            id=f"{delivery}#0", delivery_id=delivery, observed_at=self.now, repositories=(HERE,), **fields
-        )
-        self.undelivered.append(fact)
-
-    def _descends(self, commit: str, ancestor: str) -> bool:
-        at: str | None = commit
-        while at is not None:
-            if at == ancestor:
-                return True
-            at = self.parents[at]
-        return False
-
-    def _selected(self, element: str) -> str:
-        [follower] = [f for f in self.index.followers(HERE) if f.element == element]
-        [ref] = follower.rule.selects(self.heads)
-        return self.heads[ref]
-
-    # What reaches the coordinator
-
-    @precondition(lambda self: self.undelivered)
-    @rule(data=st.data())
-    def deliver(self, data: st.DataObject) -> None:
-        place = data.draw(st.integers(0, len(self.undelivered) - 1))
-        self.reordered |= place > 0
-        fact = self.undelivered.pop(place)
-        self.delivered.append(fact)
-        self._handle(fact)
-
-    @precondition(lambda self: self.undelivered)
-    @rule(data=st.data())
-    def lose(self, data: st.DataObject) -> None:
-        self.lost = True
-        self.undelivered.pop(data.draw(st.integers(0, len(self.undelivered) - 1)))
-
-    @precondition(lambda self: self.delivered)
-    @rule(data=st.data())
-    def deliver_again(self, data: st.DataObject) -> None:
-        before = self._rows("SELECT * FROM jobs"), self._rows("SELECT * FROM log")
-        self._handle(data.draw(st.sampled_from(self.delivered)))
-        assert before == (self._rows("SELECT * FROM jobs"), self._rows("SELECT * FROM log"))
-
-    @rule()
-    def sweep(self) -> None:
-        followers = self.index.followers(HERE)
-        seen = {ref: RemoteRef(oid=commit) for ref, commit in self.heads.items()}
-        look = Observation(id=str(next(self.ids)), repository=HERE, urls=(URL,), refs=seen, seen_at=self.now)
-        known = observed.observed(self.db, HERE)
-        for fact in observe(look, known, followers):
-            self._handle(fact)
-        self.db.execute("DELETE FROM observed_repositories")
-        self.db.execute("DELETE FROM observed")
-        self.db.execute("INSERT INTO observed_repositories VALUES (?, ?)", (HERE, self.now))
-        self.db.executemany(
-            "INSERT INTO observed VALUES (?, ?, ?, NULL)",
-            [(HERE, ref, found.oid) for ref, found in followed(seen, followers).items()],
-        )
-
-    @rule(element=st.sampled_from(sorted(TRACKS)))
-    def ask(self, element: str) -> None:
-        self._handle(TrackRequested(id=f"request/{next(self.ids)}", element=element))
-
-    @rule(seconds=st.sampled_from([1.0, 20.0, 100.0]))
-    def hand_out(self, seconds: float) -> None:
-        self.now += seconds
-        for due in sorted(jobs.hand_out(self.db, self.now, 64), key=lambda due: due.element):
-            self.starts += 1
-            self.running[due.id] = (due, self._announced(due.element), self._selected(due.element))
-
-    @precondition(lambda self: self.running)
-    @rule(data=st.data(), known=st.booleans())
-    def done(self, data: st.DataObject, known: bool) -> None:
-        job_id = self._drawn(data)
-        self._done(job_id, known)
-
-    @precondition(lambda self: self.running)
-    @rule(data=st.data())
-    def fail(self, data: st.DataObject) -> None:
-        due, _, _ = self.running.pop(self._drawn(data))
-        event = JobFailed(
-            id=f"{due.id}/{self.epoch}.{due.attempt}/failed",
-            job_id=due.id,
-            epoch=self.epoch,
-            attempt=due.attempt,
-            element=due.element,
-            reason="404",
-        )
-        self._handle(event)
-
-    @rule()
-    def restart(self) -> None:
-        self.restarts += 1
-        begun = takeover.begin(self.db, self.now)
-        self.log_id, self.epoch = "log", begun.epoch
-        self.running.clear()
-
-    def _drawn(self, data: st.DataObject) -> str:
-        """Return the id of a running job; ids are random, elements are not."""
-        by_element = {due.element: job_id for job_id, (due, _, _) in self.running.items()}
-        return by_element[data.draw(st.sampled_from(sorted(by_element)))]
-
-    def _done(self, job_id: str, known: bool) -> None:
-        due, before, found = self.running.pop(job_id)
-        descends = {0: self._descends(found, before)} if known and before != found else {}
-        event = JobDone(
-            id=f"{due.id}/{self.epoch}.{due.attempt}/done",
-            job_id=due.id,
-            epoch=self.epoch,
-            attempt=due.attempt,
-            element=due.element,
-            refs=(SourceRef(index=0, kind="git_repo", url=URL, ref=found),),
-            cached=True,
-            element_key="key",
-            source_keys=(),
-            milliseconds={},
-            descends=descends,
-        )
-        self._handle(event)
-
-    def _handle(self, event: Event) -> None:
-        cause = event.delivery_id if isinstance(event, Fact) else event.id
-        if not log.note(self.db, event.id, cause, event.type, self.now):
-            return
-        self.handled.add(event.id)
-        values = {
-            "db": self.db,
-            "index": self.index,
-            "unhealthy": None,
-            "epoch": self.epoch,
-            "retry": RETRY,
-            "policy": self.policy,
-            "project": "p",
-            "log_id": self.log_id,
-            "event_id": event.id,
-            "cause": cause,
-            "now": self.now,
-        }
-        state = StoredState(**{f.name: values[f.name] for f in dataclasses.fields(StoredState)})
-        execution = Execution(
-            **{f.name: values[f.name] for f in dataclasses.fields(Execution) if f.name in values}
-        )
-        execution.run(decide(event, state))
-
-    # What must hold
-
-    def _rows(self, query: str) -> list[tuple[object, ...]]:
-        return self.db.execute(query).fetchall()
-
-    def _announced(self, element: str) -> str:
-        return str(refs.proposed(self.db, element).get(0, FIRST))
-
-    def _entries(self) -> list[RefUpdated | AlarmRaised]:
-        found = [load_record(row[0]) for row in self.db.execute("SELECT entry FROM log ORDER BY number")]
-        assert all(isinstance(entry, RefUpdated | AlarmRaised) for entry in found)
-        return found  # type: ignore[return-value] # as was just seen
+        self.tell(TagDeleted, ref=ref, before=self.heads.pop(ref))
 
     @invariant()
     def numbers_have_no_gap(self) -> None:
-        entries = self._entries()
+        entries = self.entries()
         assert [entry.number for entry in entries] == list(range(1, len(entries) + 1))
 
     @invariant()
     def an_open_event_has_an_open_job(self) -> None:
-        assert not self._rows(
+        assert not self.rows(
             "SELECT id FROM events WHERE outcome IS NULL AND id NOT IN (SELECT event_id FROM job_causes)"
         )
 
     @invariant()
     def no_element_is_told_the_same_rewrite_twice_in_a_row(self) -> None:
         last: dict[tuple[str, str | None], AlarmRaised] = {}
-        for entry in self._entries():
+        for entry in self.entries():
             if isinstance(entry, AlarmRaised):
                 before = last.get((entry.element, entry.ref))
                 if before is not None and before.after == entry.after and before.kind == entry.kind:
                     moved = [
                         other
-                        for other in self._entries()
+                        for other in self.entries()
                         if other.element == entry.element and before.number < other.number < entry.number
                     ]
                     assert moved or self.rewrites > 1 or self.reordered
@@ -344,43 +85,26 @@ class Upstream(RuleBasedStateMachine):
                 before_ref = entry.changes[0].previous
                 assert entry.changes[0].ref != before_ref
 
-    def _settle(self) -> None:
-        """Let every job come to its end, with all that is known."""
-        for _ in range(50):
-            self.now += (
-                86400.0
-                if not self._rows("SELECT 1 FROM jobs WHERE held = 0 AND set_aside_at IS NULL")
-                else 700.0
-            )
-            for due in sorted(jobs.hand_out(self.db, self.now, 64), key=lambda due: due.element):
-                self.starts += 1
-                self.running[due.id] = (due, self._announced(due.element), self._selected(due.element))
-            for job_id in sorted(self.running, key=lambda job_id: self.running[job_id][0].element):
-                self._done(job_id, known=True)
-            if not self._rows("SELECT 1 FROM jobs WHERE held = 0"):
-                return
-        raise AssertionError("jobs never end", self._rows("SELECT * FROM jobs"))
-
     def teardown(self) -> None:
         if not hasattr(self, "policy"):
             return
         while self.undelivered:
-            self._handle(self.undelivered.pop())
-        self._settle()
+            self.handle(self.undelivered.pop())
+        self.settle()
         if self.lost:
             self.sweep()
-            self._settle()
-        held = {row[0] for row in self._rows("SELECT element FROM jobs")}
+            self.settle()
+        held = {row[0] for row in self.rows("SELECT element FROM jobs")}
         for element in TRACKS:
             if element not in held and not self._kept_back(element):
-                assert self._announced(element) == self._selected(element), element
+                assert self.announced(element) == self.selected(element), element
         # A person decides, and nothing is held any more.
         for element in TRACKS:
             self.ask(element)
-        self._settle()
+        self.settle()
         for element in TRACKS:
-            assert self._announced(element) == self._selected(element), element
-        assert self._rows("SELECT * FROM jobs") == []
+            assert self.announced(element) == self.selected(element), element
+        assert self.rows("SELECT * FROM jobs") == []
         outcomes = dict(self.db.execute("SELECT id, outcome FROM events"))
         assert outcomes.keys() == self.handled
         assert None not in outcomes.values()

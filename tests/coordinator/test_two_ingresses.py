@@ -17,7 +17,7 @@ from hookfetch.forges import configured_forge, load_forges
 from hookfetch.server.relay import Relay
 from hookfetch.spool.spool import SegmentSpool
 from tests.bus.rabbits import empty_shared_queues
-from tests.coordinator.test_coordinator import NEW, OLD, FakeEngine, Service, until, until_rows, url
+from tests.coordinator.service import NEW, OLD, FakeEngine, Service, until, until_rows, url
 
 HOURS = 3600.0
 EVENTS = "SELECT count(*) FROM events WHERE type = 'branch_pushed'"

@@ -9,6 +9,7 @@ from hookfetch.core.commands import (
     Command,
     FinishJob,
     MoveOn,
+    NoteTelling,
     RaiseAlarm,
     Recall,
     Release,
@@ -18,7 +19,7 @@ from hookfetch.core.events import BranchDeleted, BranchPushed, JobDone, SourceRe
 from hookfetch.core.globs import Glob
 from hookfetch.core.observation import RemoteRef
 from hookfetch.core.policy import ElementPolicy, Policy
-from hookfetch.core.rewrites import Rewrite
+from hookfetch.core.rewrites import ENGINE, Rewrite
 from hookfetch.core.state import RunningJob
 from hookfetch.handlers import decide
 from tests.handlers.test_handlers import HERE, NEW, NEWER, OLD, State, elements, pushed
@@ -28,8 +29,8 @@ FOLLOW = Policy([([Glob("**.bst")], ElementPolicy(moved_tag="follow"))])
 ZEROS = "0" * 40
 
 
-def forced(before: str = OLD, after: str = NEW) -> BranchPushed:
-    return replace(pushed(after=after), before=before, forced=True)
+def forced(before: str = OLD, after: str = NEW, number: int = 0) -> BranchPushed:
+    return replace(pushed(after=after), id=f"hook/{number}#0", before=before, forced=True)
 
 
 def tag(before: str | None, after: str, name: str = "v1") -> TagPushed:
@@ -97,7 +98,7 @@ def running(element: str = "glib.bst", *, asked: bool = False) -> dict[str, Runn
 
 def test_a_forced_branch_warns_its_followers_and_is_followed_by_default() -> None:
     commands = decide(forced(), State())
-    assert alarms(commands) == [rewrite()]
+    assert alarms(commands) == [rewrite(told_by=("hook/0#0",))]
     assert elements(commands) == ["glib.bst"]
 
 
@@ -114,8 +115,8 @@ def test_a_rewrite_that_hook_and_sweep_and_engine_tell_is_one_alarm() -> None:
 
 def test_there_and_back_and_there_again_by_force_are_three_alarms() -> None:
     state = State()
-    for before, after in ((OLD, NEW), (NEW, OLD), (OLD, NEW)):
-        [alarm] = alarms(decide(forced(before, after), state))
+    for number, (before, after) in enumerate(((OLD, NEW), (NEW, OLD), (OLD, NEW))):
+        [alarm] = alarms(decide(forced(before, after, number), state))
         state.warned["glib.bst"] = [alarm]
 
 
@@ -162,7 +163,7 @@ def test_what_the_engine_finds_is_an_alarm_before_the_update() -> None:
     commands = decide(done(NEW, descends={0: False}), State(jobs=running()))
     kinds = [type(command) for command in commands if isinstance(command, RaiseAlarm | Announce)]
     assert kinds == [RaiseAlarm, Announce]
-    assert alarms(commands) == [rewrite()]
+    assert alarms(commands) == [rewrite(told_by=(ENGINE,))]
 
 
 def test_another_tag_of_a_glob_has_another_history_and_is_no_alarm() -> None:
@@ -194,6 +195,24 @@ def test_a_held_branch_goes_on_once_it_descends_again() -> None:
     commands = decide(done(NEWER, descends={0: True}), state)
     assert any(isinstance(command, Announce) for command in commands)
     assert MoveOn(rewrite=held) in commands
+
+
+def test_a_late_word_of_what_is_past_is_no_alarm_and_holds_a_tag_that_is_there_again() -> None:
+    past = rewrite(
+        element="tagged.bst",
+        ref="refs/tags/v1",
+        kind="tag_moved",
+        told_by=("sweep/a/1#0",),
+        past=True,
+        number=7,
+    )
+    commands = decide(tag(OLD, NEW), State(warned={"tagged.bst": [past]}))
+    assert alarms(commands) == []
+    reopened = replace(past, held=True, past=False)
+    assert NoteTelling(rewrite=reopened, by="d#0") in commands
+    state = State(jobs=running("tagged.bst"), warned={"tagged.bst": [reopened]})
+    assert not any(isinstance(c, Announce) for c in decide(done(f"v1-0-g{NEW}", element="tagged.bst"), state))
+    assert MoveOn(rewrite=reopened) in decide(done(f"v2-0-g{NEWER}", element="tagged.bst"), state)
 
 
 def test_a_person_releases_what_is_held() -> None:
