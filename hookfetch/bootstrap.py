@@ -16,7 +16,15 @@ from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.bus.rabbitmq.bus import RabbitBus
 from hookfetch.bus.rabbitmq.link import Address, broker_address
 from hookfetch.bus.rabbitmq.spool import BrokerSpool
-from hookfetch.config import ROLES, Config, HookConfig, IngressConfig, ProjectConfig, read_secret
+from hookfetch.config import (
+    ROLES,
+    Config,
+    HookConfig,
+    IngressConfig,
+    ProjectConfig,
+    SweepConfig,
+    read_secret,
+)
 from hookfetch.coordinator.answers import Answers
 from hookfetch.coordinator.coordinator import Coordinator
 from hookfetch.coordinator.loader import Loader
@@ -49,6 +57,9 @@ from hookfetch.spool.retention import Retention
 from hookfetch.spool.spool import SegmentSpool
 from hookfetch.store.database import Database
 from hookfetch.store.observed import ObservedRefs
+from hookfetch.upstreams.accounts import Accounts
+from hookfetch.upstreams.asking import Asking
+from hookfetch.upstreams.hosts import Hosts
 from hookfetch.upstreams.sweep import Accept, Sweep
 from hookfetch.worker import Worker
 
@@ -80,8 +91,10 @@ def build(config: Config, roles: Collection[str] = ROLES) -> list[Part]:
         engine = engine_of(config)
         parts.append(Part("engine", _at_first_work, engine.close))
     if "coordinator" in roles:
+        hosts = hosts_of(config.sweep)
+        Accounts(config.upstream).check()
         for project in config.project:
-            coordinator, answers = _coordinator(config, project, bus, engine)
+            coordinator, answers = _coordinator(config, project, bus, engine, hosts)
             parts.append(
                 Part(f"coordinator {project.name}", coordinator.start, coordinator.stop, patient=True)
             )
@@ -173,7 +186,7 @@ def engine_of(config: Config) -> BuildStreamEngine:
 
 
 def _coordinator(
-    config: Config, project: ProjectConfig, bus: Bus, engine: Engine
+    config: Config, project: ProjectConfig, bus: Bus, engine: Engine, hosts: Hosts
 ) -> tuple[Coordinator, Answers]:
     database = Database(config.stores()[project.name])
     loader = Loader(project=project.name, engine=engine, bus=bus, database=database, clock=time.time)
@@ -182,7 +195,16 @@ def _coordinator(
     async def open_sweep(accept: Accept) -> AsyncIterator[Sweep]:
         known = ObservedRefs(database, time.time)
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-            sweep = Sweep(lambda: loader.index, known, accept, session, config.sweep, time.time)
+            sweep = Sweep(
+                index=lambda: loader.index,
+                known=known,
+                accept=accept,
+                hosts=hosts,
+                ask=Asking(session, Accounts(config.upstream), config.sweep.timeout).refs,
+                least=config.sweep.interval_least,
+                most=config.sweep.interval_most,
+                clock=time.time,
+            )
             try:
                 yield sweep
             finally:
@@ -211,6 +233,11 @@ def _coordinator(
         clock=time.time,
     )
     return coordinator, answers
+
+
+def hosts_of(config: SweepConfig) -> Hosts:
+    """Return what paces all questions of this process, whichever project asks."""
+    return Hosts(at_once=config.concurrency, per_host=config.per_host, rate=config.rate, clock=time.monotonic)
 
 
 def policy_of(project: ProjectConfig) -> Policy:

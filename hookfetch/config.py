@@ -115,11 +115,30 @@ class BusConfig(_Section):
 
 
 class SweepConfig(_Section):
-    """How often every followed repository is asked, in seconds, and how many at once."""
+    """How often every followed repository is asked: between `interval_least` and `interval_most` seconds,
+    by when it moved last. `concurrency` and `per_host` are how many at once, `rate` how many a second of
+    one host; all three are the process's."""
 
-    interval: Annotated[float, Field(gt=0)] = 300.0
-    concurrency: Annotated[int, Field(gt=0, le=64)] = 8
+    interval_least: Annotated[float, Field(gt=0)] = 60.0
+    interval_most: Annotated[float, Field(gt=0)] = 15360.0  # 256 times the least: 4 h 16 min
+    concurrency: Annotated[int, Field(gt=0, le=64)] = 16
+    per_host: Annotated[int, Field(gt=0, le=64)] = 4
+    rate: Annotated[float, Field(gt=0)] = 5.0
     timeout: Annotated[float, Field(gt=0)] = 20.0
+
+    @model_validator(mode="after")
+    def _least_is_least(self) -> "SweepConfig":
+        if self.interval_most < self.interval_least:
+            raise ValueError("interval_most is less than interval_least")
+        return self
+
+
+class UpstreamConfig(_Section):
+    """The account at a git server, for the sweep: sent to `host` alone, over TLS or to this machine."""
+
+    host: Annotated[str, Field(pattern=r"^(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?$")]
+    user: Annotated[str, Field(pattern=r"^[^\s:@/]+$")]
+    password_file: Path
 
 
 class EngineConfig(_Section):
@@ -174,6 +193,13 @@ class HookConfig(_Section):
     header: HeaderName | None = None
     api: HookApiConfig | None = None
 
+    @field_validator("name")
+    @classmethod
+    def _is_no_look(cls, value: str) -> str:
+        if value == "sweep":  # a delivery's id begins with its hook's name, and the sweep's looks with this
+            raise ValueError("the name 'sweep' is taken by the sweep")
+        return value
+
 
 class PolicyConfig(_Section):
     """What is asked of the elements that a glob matches: seconds to wait for more events, seconds
@@ -221,6 +247,7 @@ class Config(BaseSettings):
     retry: RetryConfig = RetryConfig()
     hook_check: HookCheckConfig = HookCheckConfig()
     hook: tuple[HookConfig, ...] = ()
+    upstream: tuple[UpstreamConfig, ...] = ()
     project: tuple[ProjectConfig, ...] = ()
 
     def stores(self) -> dict[str, Path]:
@@ -248,6 +275,14 @@ class Config(BaseSettings):
             if item.name in seen:
                 raise ValueError(f"the name {item.name!r} is used twice")
             seen.add(item.name)
+        return value
+
+    @field_validator("upstream")
+    @classmethod
+    def _hosts_are_unique(cls, value: tuple[UpstreamConfig, ...]) -> tuple[UpstreamConfig, ...]:
+        hosts = [upstream.host for upstream in value]
+        if len(set(hosts)) < len(hosts):
+            raise ValueError(f"the host {max(hosts, key=hosts.count)!r} has two accounts")
         return value
 
     @model_validator(mode="before")
@@ -301,10 +336,19 @@ def _absolute(config: Config, base: Path) -> Config:
         for hook in config.hook
     )
     projects = tuple(item.model_copy(update={"path": base / item.path}) for item in config.project)
+    upstreams = tuple(
+        item.model_copy(update={"password_file": base / item.password_file}) for item in config.upstream
+    )
     files = {name: getattr(config.bus, name) for name in BusConfig.model_fields if name.endswith("_file")}
     bus = config.bus.model_copy(update={name: base / file for name, file in files.items() if file})
     return config.model_copy(
-        update={"state_dir": base / config.state_dir, "hook": hooks, "project": projects, "bus": bus}
+        update={
+            "state_dir": base / config.state_dir,
+            "hook": hooks,
+            "upstream": upstreams,
+            "project": projects,
+            "bus": bus,
+        }
     )
 
 

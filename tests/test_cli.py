@@ -24,11 +24,11 @@ def hookfetch(*arguments: str, stdin: str = "", cwd: Path | None = None) -> subp
 
 def test_a_broken_configuration_ends_with_2_and_one_line(tmp_path: Path) -> None:
     file = tmp_path / "hookfetch.toml"
-    file.write_text("[sweep]\ninterval = 'often'\n")
+    file.write_text("[sweep]\ninterval_least = 'often'\n")
     done = hookfetch("serve", "--config", str(file))
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert f"{file}: sweep.interval: " in done.stderr
+    assert f"{file}: sweep.interval_least: " in done.stderr
 
 
 @pytest.mark.parametrize(

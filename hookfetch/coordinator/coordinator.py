@@ -22,11 +22,12 @@ from hookfetch.core.codec import dump_reply, load_event
 from hookfetch.core.commands import Answer
 from hookfetch.core.errors import Replaced, Temporary
 from hookfetch.core.events import Event, Fact, PauseRequested, ResumeRequested, UpstreamFact
+from hookfetch.core.observation import RefFact, is_swept
 from hookfetch.core.policy import Policy
 from hookfetch.core.ports import Bus, Message, Subscription
 from hookfetch.core.state import RetryPolicy
 from hookfetch.handlers import decide
-from hookfetch.store import log, takeover
+from hookfetch.store import hooked, log, takeover
 from hookfetch.store.database import Database
 from hookfetch.upstreams.sweep import Accept, Sweep
 
@@ -150,6 +151,8 @@ class Coordinator:
         if not log.note(db, event.id, cause, event.type, now):
             _log.info("repeated", delivery_id=cause, event_id=event.id)
             return []
+        if isinstance(event, RefFact) and not is_swept(event):
+            hooked.tell(db, event, now)
         state = StoredState(
             db=db,
             index=self._loader.index,

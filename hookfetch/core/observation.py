@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hookfetch.core.events import BranchDeleted, BranchPushed, TagDeleted, TagPushed
+from hookfetch.core.events import BranchDeleted, BranchPushed, Fact, TagDeleted, TagPushed
 from hookfetch.core.matching import Follower
 from hookfetch.core.refs import holds
 from hookfetch.core.repository import RepositoryId
 
 RefFact = BranchPushed | TagPushed | BranchDeleted | TagDeleted
 
+HOOKED_FOR = 28 * 86400.0  # seconds since a delivery told of a repository, in which others are expected
+
+_LOOKS = "sweep/"  # no hook may have this name
 _TAGS = "refs/tags/"
 
 
@@ -36,6 +39,18 @@ class Observation:
     urls: tuple[str, ...]
     refs: Mapping[str, RemoteRef]
     seen_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the past says about a repository, in Unix seconds: its refs were `seen_at` first as they are, and
+    a look found at `changed_at` that they had changed (None: not yet). A delivery `told_at` last what moved
+    there; at `missed_at` one should have, and did not."""
+
+    seen_at: float
+    changed_at: float | None = None
+    told_at: float | None = None
+    missed_at: float | None = None
 
 
 def followed(refs: Mapping[str, RemoteRef], followers: Sequence[Follower]) -> dict[str, RemoteRef]:
@@ -67,11 +82,32 @@ def observe(
     # tell of every tag there is.
     told |= {name for name in changed & known.keys() if _matches(followers, name)}
     told |= {name for name in changed - known.keys() if _matches(settled, name)}
-    delivery = f"sweep/{look.repository}/{look.id}"
+    delivery = f"{_LOOKS}{look.repository}/{look.id}"
     return [
         _fact(look, delivery, ordinal, name, known.get(name), seen.get(name))
         for ordinal, name in enumerate(sorted(told))
     ]
+
+
+def is_swept(fact: Fact) -> bool:
+    """Return whether a fact was found by a look, and not told by a delivery."""
+    return fact.delivery_id.startswith(_LOOKS)
+
+
+def news(
+    facts: Iterable[RefFact], known: Mapping[str, RemoteRef] | None, settled: Sequence[Follower]
+) -> list[RefFact]:
+    """Return those of an observation's `facts` that tell of a change since the last look, which a hook
+    should tell of, too. The others tell newcomers where they are behind."""
+    if known is None:
+        return []
+    found = []
+    for fact in facts:
+        was = known.get(fact.ref)
+        moved = was is None or isinstance(fact, BranchDeleted | TagDeleted) or was.oid != fact.after
+        if moved and (was is not None or _matches(settled, fact.ref)):
+            found.append(fact)
+    return found
 
 
 def _matches(followers: Sequence[Follower], name: str) -> bool:

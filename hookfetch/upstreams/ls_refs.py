@@ -6,6 +6,7 @@ answer is bounded in time, bytes and refs; nothing is written anywhere.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -15,6 +16,7 @@ from yarl import URL
 from hookfetch.core.errors import HookfetchError, Permanent, Temporary
 from hookfetch.core.observation import RemoteRef
 from hookfetch.upstreams.advertisement import Advertisement, LsRefsAnswer
+from hookfetch.upstreams.hosts import TooMuch, too_much
 from hookfetch.upstreams.pktline import Mark, PacketReader, mark, packet
 from hookfetch.upstreams.redirects import MAX_REDIRECTS, follow
 
@@ -24,28 +26,26 @@ _V2 = {"Git-Protocol": "version=2"}
 _REQUEST = "application/x-git-upload-pack-request"
 _RESULT = "application/x-git-upload-pack-result"
 _ADVERTISEMENT = "application/x-git-upload-pack-advertisement"
-_GONE = frozenset({401, 403, 404, 410, 451})
+_GONE = frozenset({403, 404, 410, 451})
 _OVERLOADED = frozenset({429, 500, 502, 503, 504})  # asking in another way would make it worse
 
 
 async def ls_refs(
-    session: aiohttp.ClientSession, url: str, prefixes: Sequence[str], timeout: float
+    session: aiohttp.ClientSession, url: URL, prefixes: Sequence[str], timeout: float
 ) -> Mapping[str, RemoteRef]:
     """Return the refs below any of `prefixes` of the repository at `url`, within `timeout` seconds.
 
-    Permanent when the server refuses or is no git server; Temporary when it does not answer
-    in time or not sensibly. The text never holds the URL's credentials.
+    Permanent when the server refuses or is no git server; TooMuch when it wants to be left alone;
+    Temporary when it does not answer in time or not sensibly. The text never holds the URL's credentials.
     """
-    try:
-        address = URL(url)
-        place = str(address.with_user(None))
-    except ValueError as error:
-        raise Permanent("a source's URL cannot be parsed") from error
+    place = str(url.with_user(None))
     try:
         async with asyncio.timeout(timeout):
-            return await _ask(session, address, tuple(prefixes))
+            return await _ask(session, url, tuple(prefixes))
     except TimeoutError as error:
         raise Temporary(f"{place}: no complete answer within {timeout:g} s") from error
+    except TooMuch as error:
+        raise TooMuch(f"{place}: {error}", error.seconds) from error
     except HookfetchError as error:
         raise type(error)(f"{place}: {error}") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -72,8 +72,7 @@ async def _post(
     place = _below(url, "git-upload-pack")
     command = _command(prefixes, object_format)
     async with session.post(place, data=command, headers=headers, allow_redirects=False) as response:
-        if response.status in _OVERLOADED:
-            raise Temporary(f"the server answers {response.status}")
+        _not_overloaded(response)
         if response.status != 200 or response.content_type != _RESULT:
             raise _NoAnswer(f"ls-refs was answered with {response.status} {response.content_type}")
         answer = LsRefsAnswer(prefixes)
@@ -89,6 +88,9 @@ async def _handshake(
 ) -> Mapping[str, RemoteRef]:
     place = _below(url, "info/refs").with_query(service="git-upload-pack")
     async with _get(session, place) as response:
+        _not_overloaded(response)
+        if response.status == 401:
+            raise Permanent("401: it asks for a password, or refuses the one of [[upstream]]")
         if response.status in _GONE:
             raise Permanent(f"{response.status}: no such repository, or no access to it")
         if response.status != 200:
@@ -116,6 +118,14 @@ async def _get(session: aiohttp.ClientSession, url: URL) -> AsyncIterator[aiohtt
         if not url.path.endswith("/info/refs"):
             raise Permanent("redirected to what is no git repository")
     raise Permanent(f"redirected more than {MAX_REDIRECTS} times")
+
+
+def _not_overloaded(response: aiohttp.ClientResponse) -> None:
+    rest = too_much(response.status, response.headers, time.time())
+    if rest is not None:
+        raise rest
+    if response.status in _OVERLOADED:
+        raise Temporary(f"the server answers {response.status}")
 
 
 async def _read(response: aiohttp.ClientResponse, answer: LsRefsAnswer | Advertisement) -> None:

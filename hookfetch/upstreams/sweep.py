@@ -1,4 +1,4 @@
-"""Asks every followed repository for its refs at a fixed interval and tells what moved.
+"""Asks every followed repository for its refs when it is its turn and tells what moved.
 
 Deliveries are hints, and most upstreams never send one: the sweep finds what they do not say.
 It asks each repository once, however many elements follow it; it never fetches, and decides
@@ -12,26 +12,24 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
-import aiohttp
 import structlog
 
-from hookfetch.config import SweepConfig
 from hookfetch.core.errors import HookfetchError
 from hookfetch.core.events import UpstreamFact
 from hookfetch.core.matching import Follower, Index
-from hookfetch.core.observation import Observation, RemoteRef, followed, observe
+from hookfetch.core.observation import Observation, RefFact, RemoteRef, Standing, followed, news, observe
 from hookfetch.core.repository import RepositoryId
 from hookfetch.core.tracking import FollowRule, covering
-from hookfetch.upstreams.ls_refs import ls_refs
-from hookfetch.upstreams.ls_remote import ls_remote
+from hookfetch.upstreams.hosts import Hosts
 from hookfetch.upstreams.schedule import next_turn, pause
 
 MAX_PREFIXES = 100  # more than these are asked for by their first two parts
-_MAX_URLS = 3  # spellings of one repository that are tried in turn
 
 log = structlog.get_logger(__name__)
 
 Accept = Callable[[Sequence[UpstreamFact]], Awaitable[None]]
+# The URLs of a repository and the prefixes of refs in, the refs out.
+Ask = Callable[[Sequence[str], Sequence[str]], Awaitable[Mapping[str, RemoteRef]]]
 _SourceKey = tuple[str, int, FollowRule]
 T = TypeVar("T")
 
@@ -42,8 +40,13 @@ class KnownRefs(Protocol):
     async def known_refs(self, repository: RepositoryId) -> Mapping[str, RemoteRef] | None:
         """Return the refs last remembered, or None when there are none yet."""
 
-    async def remember_refs(self, repository: RepositoryId, refs: Mapping[str, RemoteRef]) -> None:
-        """Return once `refs` are stored instead of those before."""
+    async def standing(self, repository: RepositoryId) -> Standing | None:
+        """Return what the past says about the repository, or None when it was never asked."""
+
+    async def remember_refs(
+        self, repository: RepositoryId, refs: Mapping[str, RemoteRef], news: Sequence[RefFact]
+    ) -> None:
+        """Return once `refs` are stored instead of those before; `news` are what changed since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,29 +77,32 @@ class Sweep:
     """The sweep of one project: `refresh` after every load, `close` at the end.
 
     `accept` returns once facts are safe. Only then are the refs remembered: after a crash in
-    between the facts come again, under other ids. `clock` returns Unix seconds. One host gets
-    at most half of the looks at once, so that one that hangs does not hold up the others.
+    between the facts come again, under other ids. `clock` returns Unix seconds. Turns of a repository are
+    between `least` and `most` seconds apart.
     """
 
     def __init__(
         self,
+        *,
         index: Callable[[], Index | None],
         known: KnownRefs,
         accept: Accept,
-        session: aiohttp.ClientSession,
-        config: SweepConfig,
+        hosts: Hosts,
+        ask: Ask,
+        least: float,
+        most: float,
         clock: Callable[[], float],
     ) -> None:
         self._index = index
         self._known = known
         self._accept = accept
-        self._session = session
-        self._config = config
+        self._hosts = hosts
+        self._ask = ask
+        self._least = least
+        self._most = most
         self._clock = clock
         self._followed: dict[RepositoryId, _Followed] = {}
         self._leaving: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(config.concurrency)
-        self._hosts: dict[str, asyncio.Semaphore] = {}
 
     def refresh(self) -> None:
         """Take up the index as it is now.
@@ -124,6 +130,11 @@ class Sweep:
         if entry is not None:
             entry.at_once.set()
 
+    def ask_all_now(self) -> None:
+        """Ask each followed repository as soon as there is a free slot: turns went by unused."""
+        for entry in self._followed.values():
+            entry.at_once.set()
+
     def status(self) -> tuple[RepositoryStatus, ...]:
         """Return how each followed repository answers, by name."""
         return tuple(self._followed[name].status for name in sorted(self._followed))
@@ -142,20 +153,25 @@ class Sweep:
         task.add_done_callback(self._leaving.discard)
 
     async def _follow(self, repository: RepositoryId, entry: _Followed) -> None:
-        known = await self._attempt(entry, self._known.known_refs(repository))
-        wait = 0.0 if known is None else self._until_turn(repository)
+        standing = await self._attempt(entry, self._known.standing(repository))
+        wait = 0.0 if standing is None else self._until_turn(repository, standing)
         while True:
             with contextlib.suppress(TimeoutError):  # nobody is in a hurry: it is the repository's turn
                 async with asyncio.timeout(wait):
                     await entry.at_once.wait()
             entry.at_once.clear()
             await self._attempt(entry, self._look(repository, entry))
-            failures = entry.status.failures
-            wait = pause(failures, self._config.interval) if failures else self._until_turn(repository)
+            standing = None
+            if not entry.status.failures:
+                standing = await self._attempt(entry, self._known.standing(repository))
+            if standing is None:
+                wait = pause(max(1, entry.status.failures), self._least)
+            else:
+                wait = self._until_turn(repository, standing)
 
-    def _until_turn(self, repository: RepositoryId) -> float:
+    def _until_turn(self, repository: RepositoryId, standing: Standing) -> float:
         now = self._clock()
-        return next_turn(repository, now, self._config.interval) - now
+        return next_turn(repository, now, standing, least=self._least, most=self._most) - now
 
     async def _attempt(self, entry: _Followed, work: Awaitable[T]) -> T | None:
         """Await `work`; what goes wrong is noted, and does not end the repository's loop."""
@@ -177,7 +193,7 @@ class Sweep:
         followers = index.followers(repository)
         if not urls:
             return  # the index moved on, and the next refresh ends this loop
-        async with self._host(repository), self._slots:
+        async with self._hosts.turn(repository.partition("/")[0]):
             entry.status = replace(entry.status, last_asked=self._clock())
             refs = await self._ask(urls, _prefixes(followers))
         entry.status = replace(entry.status, failures=0)
@@ -192,36 +208,15 @@ class Sweep:
             await self._accept(facts)
         seen = followed(refs, followers)
         if seen != known:
-            await self._known.remember_refs(repository, seen)
+            await self._known.remember_refs(repository, seen, news(facts, known, settled))
         if known is None:
             log.info("first look", repository=repository, refs=len(seen))
         entry.settled = frozenset(map(_key, followers))
         entry.status = replace(entry.status, last_ok=look.seen_at, error=None, failures=0)
 
-    def _host(self, repository: RepositoryId) -> asyncio.Semaphore:
-        host = repository.partition("/")[0]
-        return self._hosts.setdefault(host, asyncio.Semaphore(max(1, self._config.concurrency // 2)))
-
-    async def _ask(self, urls: Sequence[str], prefixes: Sequence[str]) -> Mapping[str, RemoteRef]:
-        """Return the refs by the first of `urls` that answers, http(s) before all others."""
-        first: HookfetchError | None = None
-        for url in sorted(urls, key=lambda url: not _is_http(url))[:_MAX_URLS]:
-            try:
-                if _is_http(url):
-                    return await ls_refs(self._session, url, prefixes, self._config.timeout)
-                return await ls_remote(url, prefixes, self._config.timeout)
-            except HookfetchError as error:
-                first = first or error
-        assert first is not None
-        raise first
-
 
 def _key(follower: Follower) -> _SourceKey:
     return follower.element, follower.source.index, follower.rule
-
-
-def _is_http(url: str) -> bool:
-    return url.lower().startswith(("http://", "https://"))
 
 
 def _prefixes(followers: Sequence[Follower]) -> tuple[str, ...]:

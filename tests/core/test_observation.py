@@ -2,7 +2,7 @@ from collections.abc import Mapping, Sequence
 
 from hookfetch.core.events import BranchDeleted, BranchPushed, TagDeleted, TagPushed
 from hookfetch.core.matching import Follower
-from hookfetch.core.observation import Observation, RemoteRef, followed, observe
+from hookfetch.core.observation import Observation, RemoteRef, followed, is_swept, news, observe
 from hookfetch.core.repository import RepositoryId
 from hookfetch.core.sources import Ref, Source
 from hookfetch.core.tracking import rules
@@ -109,3 +109,20 @@ def test_a_newcomer_hears_what_moved_since_the_last_look() -> None:
 
 def test_only_followed_refs_are_worth_remembering() -> None:
     assert followed(refs(main=A, wip=B, v1=C), [follower("v*"), follower("main")]) == refs(main=A, v1=C)
+
+
+def test_news_is_what_changed_since_the_last_look_and_not_where_a_newcomer_is_behind() -> None:
+    settled = [follower("main"), follower("v*")]
+    newcomers = [follower("stable", C), follower("old", C)]
+    known = refs(main=A, v1=A, stable=A, gone=A)
+    seen = refs(main=B, v1=A, v2=A, stable=A, old=A)
+    facts = observe(look(seen), known, settled, [*newcomers, follower("gone")])
+    assert names(facts) == ["gone", "main", "old", "stable", "v2"]
+    assert names(news(facts, known, settled)) == ["gone", "main", "v2"]
+    assert all(map(is_swept, facts))
+
+
+def test_of_a_first_look_nothing_is_news() -> None:
+    facts = observe(look(refs(main=A)), None, [follower("main")])
+    assert names(facts) == ["main"]
+    assert news(facts, None, [follower("main")]) == []

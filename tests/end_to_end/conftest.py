@@ -120,7 +120,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
             lab = Lab(tmp_path, project=f"p{uuid.uuid4().hex[:8]}")
             stack.push_async_callback(asyncio.to_thread, lab.stop)
             await asyncio.to_thread(lab.start, amqp)
-            sweep = "" if "[sweep]" in settings else "[sweep]\ninterval = 1e7\n"
+            sweep = "" if "[sweep]" in settings else "[sweep]\ninterval_least = 1e7\ninterval_most = 1e7\n"
             lab.config.write_text(lab.config.read_text() + sweep + settings)
             before(lab)
             serve = Serve(lab.config, tmp_path, ROLES if amqp is not None else ())

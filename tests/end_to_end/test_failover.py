@@ -85,7 +85,7 @@ async def pair(root: Path, amqp: str, *, own_disks: bool) -> AsyncIterator[Pair]
         lab = Lab(root, project=f"p{uuid.uuid4().hex[:8]}")
         stack.push_async_callback(asyncio.to_thread, lab.stop)
         await asyncio.to_thread(lab.start, f"{amqp}?heartbeat={_HEARTBEAT}")
-        lab.config.write_text(lab.config.read_text() + "[sweep]\ninterval = 1e7\n")
+        lab.config.write_text(lab.config.read_text() + "[sweep]\ninterval_least = 1e7\ninterval_most = 1e7\n")
         rest = Serve(lab.config, root, ["ingress", "worker", "gateway"])
         coordinators = []
         for name in ("one", "two"):

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.engine
 async def test_after_the_restore_of_an_old_backup_the_service_catches_up(
     start: Start, amqp: str | None
 ) -> None:
-    service = await start(amqp, "[sweep]\ninterval = 1.5\n")
+    service = await start(amqp, "[sweep]\ninterval_least = 1.5\ninterval_most = 1.5\n")
     await service.ready()
     lab = service.lab
     await service.push("alpha", "before the backup")

@@ -32,7 +32,7 @@ async def test_a_push_becomes_a_ref_update(start: Start, amqp: str | None) -> No
 
 
 async def test_with_hooks_off_the_sweep_brings_the_commit_and_the_tag(start: Start, amqp: str | None) -> None:
-    service = await start(amqp, "[sweep]\ninterval = 1.0\n")
+    service = await start(amqp, "[sweep]\ninterval_least = 1.0\ninterval_most = 1.0\n")
     await service.ready()
     _, after = await service.push("gamma", "found")
     [update] = await service.updates(1)

@@ -12,8 +12,11 @@ import pytest
 from hookfetch.core.codec import load_record
 from hookfetch.core.entries import RefUpdated
 from hookfetch.core.errors import ConfigurationError
-from hookfetch.store import jobs, log, story, takeover
+from hookfetch.core.observation import RemoteRef, Standing
+from hookfetch.core.repository import RepositoryId
+from hookfetch.store import hooked, jobs, log, story, takeover
 from hookfetch.store.database import Database
+from hookfetch.store.observed import ObservedRefs
 from hookfetch.store.schema import MIGRATIONS, SCHEMA_VERSION, migrate, statements, version_of
 
 _ENTRY = {
@@ -90,6 +93,22 @@ async def test_a_store_of_version_1_works_on_and_is_kept_as_it_was(old: Path) ->
         "store.sqlite.lock",
         kept.name,
     ]
+
+
+async def test_a_store_of_version_3_knows_its_repositories_and_no_hook_yet(old: Path) -> None:
+    with contextlib.closing(sqlite3.connect(old, isolation_level=None)) as db:
+        for number in (2, 3):
+            db.executescript(MIGRATIONS.joinpath(f"{number:04}.sql").read_text())
+        db.execute("PRAGMA user_version = 3")
+    database = Database(old)
+    await database.open()
+    observed = ObservedRefs(database, lambda: 9.0)
+    here = RepositoryId("example.org/a")
+    assert await observed.standing(here) == Standing(seen_at=3.0)
+    assert await observed.known_refs(here) == {"refs/heads/main": RemoteRef(oid="2")}
+    assert await database.run(hooked.missed_in_all) == (0, None)
+    await database.close()
+    assert old.with_name("store.sqlite.v3").exists()
 
 
 def test_a_script_that_fails_leaves_the_old_version_whole(old: Path, tmp_path: Path) -> None:

@@ -253,9 +253,9 @@ async def test_a_repository_never_asked_differs_from_an_empty_one(database: Data
     here, there = RepositoryId("example.org/a"), RepositoryId("example.org/b")
     observed = ObservedRefs(database, lambda: 1.0)
     assert await observed.known_refs(here) is None
-    await observed.remember_refs(here, {"refs/heads/x": RemoteRef(oid="1" * 40)})
+    await observed.remember_refs(here, {"refs/heads/x": RemoteRef(oid="1" * 40)}, [])
     tag = {"refs/tags/v1": RemoteRef(oid="2" * 40, peeled="3" * 40)}
-    await observed.remember_refs(there, tag)
-    await observed.remember_refs(here, {})
+    await observed.remember_refs(there, tag, [])
+    await observed.remember_refs(here, {}, [])
     assert await observed.known_refs(here) == {}
     assert await observed.known_refs(there) == tag

@@ -7,6 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from hookfetch.core.errors import Permanent, Temporary
 from hookfetch.core.observation import RemoteRef
@@ -62,7 +63,7 @@ async def test_a_v2_server_lists_its_refs_in_one_request(
 ) -> None:
     log = Log()
     async with git_server(tmp_path, log) as server:
-        refs = await ls_refs(session, repository.url(server), EVERYTHING, 10)
+        refs = await ls_refs(session, URL(repository.url(server)), EVERYTHING, 10)
     assert refs == expected(repository)
     assert log.requests == ["POST /group/glib.git/git-upload-pack"]
 
@@ -72,7 +73,7 @@ async def test_an_older_server_lists_the_same_refs(
 ) -> None:
     log = Log()
     async with git_server(tmp_path, log, speaks_v2=False) as server:
-        refs = await ls_refs(session, repository.url(server), EVERYTHING, 10)
+        refs = await ls_refs(session, URL(repository.url(server)), EVERYTHING, 10)
     assert refs == expected(repository)
     assert log.requests[-1] == "GET /group/glib.git/info/refs"
 
@@ -82,7 +83,7 @@ async def test_only_what_has_a_prefix_is_listed(
     session: aiohttp.ClientSession, repository: Repository, tmp_path: Path, speaks_v2: bool
 ) -> None:
     async with git_server(tmp_path, Log(), speaks_v2=speaks_v2) as server:
-        refs = await ls_refs(session, repository.url(server), ("refs/tags/v", "refs/heads/st"), 10)
+        refs = await ls_refs(session, URL(repository.url(server)), ("refs/tags/v", "refs/heads/st"), 10)
     assert sorted(refs) == ["refs/heads/stable", "refs/tags/v1", "refs/tags/v2"]
 
 
@@ -93,7 +94,7 @@ async def test_a_repository_with_sha256_ids_lists_its_refs(
     _git("init", "--quiet", "--bare", "--object-format=sha256", str(made.path))
     commit = made.commit({"a": "1"}, "first")
     async with git_server(tmp_path, Log()) as server:
-        refs = await ls_refs(session, made.url(server), EVERYTHING, 10)
+        refs = await ls_refs(session, URL(made.url(server)), EVERYTHING, 10)
     assert len(commit) == 64
     assert refs == {"refs/heads/main": RemoteRef(oid=commit)}
 
@@ -108,7 +109,7 @@ async def test_an_empty_repository_has_no_refs(
 ) -> None:
     create_repository(tmp_path, "empty")
     async with git_server(tmp_path, Log(), speaks_v2=speaks_v2) as server:
-        assert await ls_refs(session, f"{server}/empty.git", EVERYTHING, 10) == {}
+        assert await ls_refs(session, URL(f"{server}/empty.git"), EVERYTHING, 10) == {}
 
 
 async def test_a_repository_that_is_not_there_is_permanent(
@@ -116,7 +117,7 @@ async def test_a_repository_that_is_not_there_is_permanent(
 ) -> None:
     async with git_server(tmp_path, Log()) as server:
         with pytest.raises(Permanent, match="404: no such repository") as error:
-            await ls_refs(session, server.replace("//", "//me:secret@") + "/none.git", EVERYTHING, 10)
+            await ls_refs(session, URL(server.replace("//", "//me:secret@") + "/none.git"), EVERYTHING, 10)
     assert "secret" not in str(error.value)
 
 
@@ -132,7 +133,7 @@ async def test_a_refusal_says_its_status(
 
     async with routes(web.route("*", "/{path:.*}", refuse)) as server:
         with pytest.raises(kind, match=str(status)):
-            await ls_refs(session, f"{server}/a.git", EVERYTHING, 10)
+            await ls_refs(session, URL(f"{server}/a.git"), EVERYTHING, 10)
 
 
 async def test_a_moved_repository_is_found_through_its_redirect(
@@ -147,7 +148,7 @@ async def test_a_moved_repository_is_found_through_its_redirect(
             )
 
         async with routes(web.route("*", "/old/{path:.*}", move)) as old:
-            refs = await ls_refs(session, f"{old}/old", EVERYTHING, 10)
+            refs = await ls_refs(session, URL(f"{old}/old"), EVERYTHING, 10)
     assert refs == expected(repository)
     assert log.requests == ["GET /group/glib.git/info/refs", "POST /group/glib.git/git-upload-pack"]
 
@@ -162,7 +163,7 @@ async def test_a_redirect_loop_ends(session: aiohttp.ClientSession) -> None:
 
     async with routes(web.route("*", "/{path:.*}", loop)) as server:
         with pytest.raises(Permanent, match="redirected more than 5 times"):
-            await ls_refs(session, f"{server}/a.git", EVERYTHING, 10)
+            await ls_refs(session, URL(f"{server}/a.git"), EVERYTHING, 10)
     assert asked == 7
 
 
@@ -172,7 +173,7 @@ async def test_a_redirect_to_a_sign_in_page_is_no_repository(session: aiohttp.Cl
 
     async with routes(web.route("*", "/{path:.*}", sign_in)) as server:
         with pytest.raises(Permanent, match="redirected to what is no git repository"):
-            await ls_refs(session, f"{server}/a.git", EVERYTHING, 10)
+            await ls_refs(session, URL(f"{server}/a.git"), EVERYTHING, 10)
 
 
 async def test_a_plain_file_server_is_named_as_such(session: aiohttp.ClientSession) -> None:
@@ -181,13 +182,13 @@ async def test_a_plain_file_server_is_named_as_such(session: aiohttp.ClientSessi
 
     async with routes(web.get("/a.git/info/refs", dumb)) as server:
         with pytest.raises(Permanent, match="no smart git server: info/refs is text/plain"):
-            await ls_refs(session, f"{server}/a.git", EVERYTHING, 10)
+            await ls_refs(session, URL(f"{server}/a.git"), EVERYTHING, 10)
 
 
 async def test_a_server_that_hangs_costs_the_time_limit(session: aiohttp.ClientSession) -> None:
     async with raw_server(hang) as server:
         with pytest.raises(Temporary, match=r"no complete answer within 0\.2 s"):
-            await ls_refs(session, f"http://{server}/a.git", EVERYTHING, 0.2)
+            await ls_refs(session, URL(f"http://{server}/a.git"), EVERYTHING, 0.2)
 
 
 async def test_a_server_that_drips_costs_the_time_limit(session: aiohttp.ClientSession) -> None:
@@ -200,14 +201,14 @@ async def test_a_server_that_drips_costs_the_time_limit(session: aiohttp.ClientS
 
     async with raw_server(drip) as server:
         with pytest.raises(Temporary, match="no complete answer"):
-            await ls_refs(session, f"http://{server}/a.git", EVERYTHING, 0.3)
+            await ls_refs(session, URL(f"http://{server}/a.git"), EVERYTHING, 0.3)
 
 
 async def test_a_server_that_is_not_there_is_temporary(session: aiohttp.ClientSession) -> None:
     async with raw_server(hang) as server:
         pass
     with pytest.raises(Temporary):
-        await ls_refs(session, f"http://{server}/a.git", EVERYTHING, 5)
+        await ls_refs(session, URL(f"http://{server}/a.git"), EVERYTHING, 5)
 
 
 GARBAGE = {
@@ -232,7 +233,7 @@ async def test_garbage_is_one_line_of_temporary(session: aiohttp.ClientSession, 
 
     async with routes(web.route("*", "/{path:.*}", answer)) as server:
         with pytest.raises(Temporary) as error:
-            await ls_refs(session, f"{server}/a.git", EVERYTHING, 10)
+            await ls_refs(session, URL(f"{server}/a.git"), EVERYTHING, 10)
     assert str(error.value).isprintable()
 
 
@@ -244,7 +245,7 @@ async def test_names_that_are_no_text_are_left_out(session: aiohttp.ClientSessio
         return web.Response(body=body, content_type=RESULT)
 
     async with routes(web.post("/a.git/git-upload-pack", answer)) as server:
-        assert list(await ls_refs(session, f"{server}/a.git", EVERYTHING, 10)) == ["refs/heads/main"]
+        assert list(await ls_refs(session, URL(f"{server}/a.git"), EVERYTHING, 10)) == ["refs/heads/main"]
 
 
 async def test_an_answer_that_unpacks_without_end_is_cut_off(
@@ -260,7 +261,7 @@ async def test_an_answer_that_unpacks_without_end_is_cut_off(
 
     async with routes(web.route("*", "/{path:.*}", answer)) as server:
         with pytest.raises(Temporary, match="longer than 1000000 bytes"):
-            await ls_refs(session, f"{server}/a.git", EVERYTHING, 10)
+            await ls_refs(session, URL(f"{server}/a.git"), EVERYTHING, 10)
 
 
 async def test_a_repository_with_too_many_refs_is_refused(
@@ -269,4 +270,4 @@ async def test_a_repository_with_too_many_refs_is_refused(
     monkeypatch.setattr(advertisement, "MAX_REFS", 3)
     async with git_server(tmp_path, Log()) as server:
         with pytest.raises(Temporary, match="more than 3 refs"):
-            await ls_refs(session, repository.url(server), EVERYTHING, 10)
+            await ls_refs(session, URL(repository.url(server)), EVERYTHING, 10)

@@ -8,14 +8,16 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from hookfetch.config import SweepConfig
 from hookfetch.core.errors import Temporary
 from hookfetch.core.events import BranchDeleted, BranchPushed, TagPushed, UpstreamFact
 from hookfetch.core.matching import Index
-from hookfetch.core.observation import RemoteRef
+from hookfetch.core.observation import RefFact, RemoteRef, Standing
 from hookfetch.core.repository import RepositoryId, identify
 from hookfetch.core.sources import Element, Ref, Source
 from hookfetch.demo.upstreams import Repository, create_repository
+from hookfetch.upstreams.accounts import Accounts
+from hookfetch.upstreams.asking import Asking
+from hookfetch.upstreams.hosts import Hosts
 from hookfetch.upstreams.sweep import Sweep
 from tests.upstreams.serving import Log, git_server, hang, raw_server, routes, until
 
@@ -39,12 +41,19 @@ class Memory:
 
     def __init__(self) -> None:
         self.refs: dict[RepositoryId, Mapping[str, RemoteRef]] = {}
+        self.news: list[RefFact] = []
 
     async def known_refs(self, repository: RepositoryId) -> Mapping[str, RemoteRef] | None:
         return self.refs.get(repository)
 
-    async def remember_refs(self, repository: RepositoryId, refs: Mapping[str, RemoteRef]) -> None:
+    async def standing(self, repository: RepositoryId) -> Standing | None:
+        return Standing(seen_at=0.0) if repository in self.refs else None
+
+    async def remember_refs(
+        self, repository: RepositoryId, refs: Mapping[str, RemoteRef], news: Sequence[RefFact]
+    ) -> None:
         self.refs[repository] = dict(refs)
+        self.news += news
 
 
 class World:
@@ -69,11 +78,25 @@ class World:
 
     @asynccontextmanager
     async def sweeping(
-        self, interval: float = INTERVAL, concurrency: int = 8, timeout: float = 10.0
+        self,
+        interval: float = INTERVAL,
+        *,
+        at_once: int = 8,
+        per_host: int = 4,
+        rate: float = 1000.0,
+        timeout: float = 10.0,
     ) -> AsyncIterator[Sweep]:
-        config = SweepConfig(interval=interval, concurrency=concurrency, timeout=timeout)
         async with aiohttp.ClientSession() as session:
-            sweep = Sweep(self.index, self.known, self.accept, session, config, time.time)
+            sweep = Sweep(
+                index=self.index,
+                known=self.known,
+                accept=self.accept,
+                hosts=Hosts(at_once=at_once, per_host=per_host, rate=rate, clock=time.monotonic),
+                ask=Asking(session, Accounts(()), timeout).refs,
+                least=interval,
+                most=interval,
+                clock=time.time,
+            )
             sweep.refresh()
             try:
                 yield sweep
@@ -210,7 +233,7 @@ async def test_a_repository_that_hangs_holds_up_no_other(
         url = repository.url(server).replace("127.0.0.1", "localhost")
         bad = [follows(f"bad-{n}.bst", f"http://{hanging}/{n}.git", "main") for n in range(20)]
         world.elements = [*bad, follows("good.bst", url, "main")]
-        async with world.sweeping(concurrency=2, timeout=5.0) as sweep:
+        async with world.sweeping(at_once=2, per_host=1, timeout=5.0) as sweep:
             await until(lambda: world.facts, within=4.0)
             moved = repository.commit({"a": "2"}, "second")
             await until(lambda: len(world.facts) > 1, within=4.0)
@@ -290,6 +313,22 @@ async def test_a_branch_that_is_removed_is_told(world: World, repository: Reposi
     assert isinstance(world.facts[0], BranchDeleted)
 
 
+async def test_a_repository_that_vanishes_loses_no_branch_and_is_found_again_when_it_is_back(
+    world: World, repository: Repository, tmp_path: Path
+) -> None:
+    head = repository.commit_of("refs/heads/main")
+    async with git_server(tmp_path, Log()) as server:
+        world.elements = [follows("glib.bst", repository.url(server), "main", head)]
+        async with world.sweeping(0.1) as sweep:
+            await until(lambda: sweep.status()[0].last_ok)
+            (tmp_path / "glib.git").rename(tmp_path / "away.git")
+            await until(lambda: sweep.status()[0].error)
+            assert "404: no such repository" in str(sweep.status()[0].error)
+            (tmp_path / "away.git").rename(tmp_path / "glib.git")
+            await until(lambda: sweep.status()[0].error is None)
+    assert world.facts == []
+
+
 async def test_a_second_spelling_is_tried_when_the_first_does_not_answer(
     world: World, tmp_path: Path
 ) -> None:
@@ -320,6 +359,86 @@ async def test_no_more_looks_at_once_than_allowed(world: World) -> None:
 
     async with routes(web.route("*", "/{path:.*}", count)) as server:
         world.elements = [follows(f"{n}.bst", f"{server}/{n}.git", "main") for n in range(30)]
-        async with world.sweeping(NEVER, concurrency=6) as sweep:
+        async with world.sweeping(NEVER, at_once=6, per_host=3) as sweep:
             await until(lambda: all(status.error for status in sweep.status()))
-    assert most == 3  # half of them, since all are on one host
+    assert most == 3
+
+
+async def test_each_bad_repository_says_what_is_wrong_and_costs_a_good_one_nothing(
+    world: World, repository: Repository, tmp_path: Path
+) -> None:
+    async def bad(request: web.Request) -> web.Response:
+        match request.path.split("/")[1]:
+            case "loop.git":
+                raise web.HTTPFound(request.path_qs)
+            case "private.git":
+                return web.Response(status=401)
+            case "garbage.git":
+                kind = "application/x-git-upload-pack-advertisement"
+                return web.Response(body=b"0009main\n0000", content_type=kind)
+            case _:
+                return web.Response(status=404)
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        kind = b"application/x-git-upload-pack-result"
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: " + kind + b"\r\nContent-Length: 100000\r\n\r\nfff0")
+        while not writer.is_closing():
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    said = {
+        "hanging": "no complete answer within 2 s",
+        "dripping": "no complete answer within 2 s",
+        "loop": "redirected more than 5 times",
+        "private": "401: it asks for a password",
+        "garbage": "for an object id",
+        "vanished": "404: no such repository",
+    }
+    async with (
+        git_server(tmp_path, Log()) as good,
+        raw_server(hang) as hanging,
+        raw_server(drip) as dripping,
+        routes(web.route("*", "/{path:.*}", bad)) as server,
+    ):
+        places = {name: f"{server}/{name}.git" for name in said}
+        places |= {"hanging": f"http://{hanging}/a.git", "dripping": f"http://{dripping}/a.git"}
+        url = repository.url(good)
+        world.elements = [follows(f"{name}.bst", place, "main") for name, place in places.items()]
+        world.elements.append(follows("good.bst", url, "main"))
+        async with world.sweeping(at_once=4, per_host=2, timeout=2.0) as sweep:
+            await until(lambda: world.facts, within=1.5)
+            moved = repository.commit({"a": "2"}, "second")
+            await until(lambda: len(world.facts) > 1, within=1.5)
+            await until(lambda: sum(status.error is not None for status in sweep.status()) == len(said))
+            found = {status.repository: status for status in sweep.status()}
+    assert isinstance(world.facts[1], BranchPushed)
+    assert world.facts[1].target == moved
+    for name, words in said.items():
+        assert words in str(found[identity(places[name])].error)
+    assert found[identity(url)].error is None
+
+
+async def test_a_host_that_has_too_much_is_left_alone_as_a_whole_and_then_asked_again(
+    world: World, repository: Repository, tmp_path: Path
+) -> None:
+    refused: list[float] = []
+    answered: list[float] = []
+
+    async def busy(request: web.Request) -> web.Response:
+        if not refused or time.monotonic() - refused[0] < 0.9:
+            refused.append(time.monotonic())
+            return web.Response(status=429, headers={"Retry-After": "1"})
+        answered.append(time.monotonic())
+        return web.Response(status=404)
+
+    async with git_server(tmp_path, Log()) as good, routes(web.route("*", "/{path:.*}", busy)) as server:
+        world.elements = [follows(f"{n}.bst", f"{server}/{n}.git", "main") for n in range(20)]
+        world.elements.append(follows("good.bst", repository.url(good), "main"))
+        async with world.sweeping(per_host=1) as sweep:
+            await until(lambda: world.facts, within=0.9)
+            errors = [status.error for status in sweep.status() if status.error is not None]
+            await until(lambda: len(answered) >= 20)
+    assert len(refused) == 1
+    assert len(errors) == 1
+    assert "the server answers 429 and is left alone for 1 s" in errors[0]
