@@ -24,6 +24,7 @@ from hookfetch.config import (
     ProjectConfig,
     SweepConfig,
     read_secret,
+    read_secrets,
 )
 from hookfetch.coordinator.answers import Answers
 from hookfetch.coordinator.coordinator import Coordinator
@@ -49,6 +50,7 @@ from hookfetch.server.grpc.server import GrpcServer
 from hookfetch.server.http import HttpServer
 from hookfetch.server.ingress import Hook, Ingress
 from hookfetch.server.relay import Relay
+from hookfetch.server.secret_watch import SecretWatch
 from hookfetch.service import Part
 from hookfetch.spool.archive import Archive
 from hookfetch.spool.book import DeliveryBook
@@ -86,6 +88,8 @@ def build(config: Config, roles: Collection[str] = ROLES) -> list[Part]:
         door = HttpServer(ingress, config.ingress.listen, limits_of(config.ingress))
         parts += [Part("spool", each.open, each.close) for each in spools]
         parts.append(Part("ingress", door.start, door.stop))
+        secrets_of = SecretWatch({hook.name: hook.secret_files for hook in config.hook}, ingress.renew)
+        parts.append(Part("hook secrets", secrets_of.start, secrets_of.stop))
     parts.append(Part("bus", bus.start, bus.close, patient=True))
     if "coordinator" in roles or "worker" in roles:
         engine = engine_of(config)
@@ -281,7 +285,7 @@ def load_hooks(config: Config) -> Mapping[str, Hook]:
         if hook.forge not in forges:
             known = ", ".join(sorted(forges))
             raise ConfigurationError(f"hook {hook.name}: forge {hook.forge!r} is unknown; known are {known}")
-        accepted = tuple(read_secret(file, f"hook {hook.name}") for file in hook.secret_files)
+        accepted = read_secrets(hook.secret_files, f"hook {hook.name}")
         options = HookOptions(base_url=hook.base_url, sha1=hook.sha1, header=hook.header)
         try:
             forge = configured_forge(forges[hook.forge], options)

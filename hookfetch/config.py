@@ -6,6 +6,7 @@ Secrets stand in files of their own, whose paths the configuration holds, or in 
 
 import os
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -181,7 +182,8 @@ class HookCheckConfig(_Section):
 
 
 class HookConfig(_Section):
-    """A hook is `/hooks/<name>`. Each file holds one secret; a GitLab signing token starts with `whsec_`.
+    """A hook is `/hooks/<name>`. Each file holds one secret, and those after the first may not be there yet;
+    a GitLab signing token starts with `whsec_`.
     The rest is as in `HookOptions`; which forge heeds what, docs/forges.md says."""
 
     name: Name
@@ -350,6 +352,13 @@ def _absolute(config: Config, base: Path) -> Config:
             "bus": bus,
         }
     )
+
+
+def read_secrets(files: Sequence[Path], key: str) -> tuple[str, ...]:
+    """Return the secrets in those of `files` that exist; ConfigurationError when none does, or one that does
+    is empty or unreadable."""
+    found = [file for file in files if file.exists()]
+    return tuple(read_secret(file, key) for file in found or files)
 
 
 def read_secret(path: Path, key: str) -> str:

@@ -37,7 +37,7 @@ def hooks() -> None:
 @click.option(
     "--rotate",
     is_flag=True,
-    help="Make the next secret instead, in the next of hook.secret_files. Restart `serve`, then install.",
+    help="Make the next secret instead, in the next of hook.secret_files. Install once `serve` accepts it.",
 )
 def install(config_file: Path, only: str | None, dry_run: bool, as_json: bool, rotate: bool) -> None:
     """Leave one right hook at each configured repository and group. A second run changes nothing."""
@@ -205,7 +205,7 @@ async def _tell_outcomes(
 
 
 def _say_new_secret(hook: str, file: Path, as_json: bool) -> None:
-    advice = "restart `hookfetch serve` so that it accepts both, then run `hookfetch hooks install`"
+    advice = "run `hookfetch hooks install` once each `hookfetch serve` says secrets_read, within seconds"
     _print({"hook": hook, "secret_file": str(file), "next": advice}, as_json)
 
 

@@ -131,7 +131,9 @@ def judge(hook: str, target: Target, found: Sequence[FoundHook], url: str, event
 def failing(answered: str) -> str:
     """Return what to do about a hook whose last delivery got `answered`."""
     if answered.startswith("401"):
-        advice = "the secret differs: restart `hookfetch serve`, or have a new one made with --rotate"
+        advice = (
+            "the secret differs: each ingress needs the newest secret file, or make another with --rotate"
+        )
     elif answered.startswith(("404", "405")):
         advice = "ingress.public_url leads elsewhere, or `hookfetch serve` was not restarted since"
     else:

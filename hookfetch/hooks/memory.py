@@ -1,4 +1,7 @@
-"""Which hooks were made and which secret file each was given: one JSON file a hook, no secrets in it."""
+"""Which hooks were made and which secret each was given: one JSON file a hook, no secrets in it.
+
+A secret is known by when its file was written: a rename keeps that, a new secret under an old name does not.
+"""
 
 import json
 import os
@@ -13,7 +16,7 @@ class Memory:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._told: dict[str, tuple[int, str]] = {}
+        self._told: dict[str, tuple[int, int | None]] = {}  # the hook, and nanoseconds of Unix time
 
     @classmethod
     def of(cls, file: Path) -> "Memory":
@@ -22,11 +25,19 @@ class Memory:
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
             memory._told = {
-                name: (int(entry["hook"]), str(entry["secret"])) for name, entry in content.items()
+                name: (int(entry["hook"]), entry.get("written")) for name, entry in content.items()
             }
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (
+            OSError,
+            ArithmeticError,
+            LookupError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise ConfigurationError(f"{file}: cannot be read, remove it: {error}") from error
         return memory
 
@@ -38,11 +49,11 @@ class Memory:
     def told(self, target: Target, secret_file: Path | None) -> bool:
         """Return whether the hook there was given the secret in `secret_file`."""
         entry = self._told.get(_name(target))
-        return entry is not None and secret_file is not None and entry[1] == secret_file.name
+        return entry is not None and secret_file is not None and entry[1] == _written(secret_file)
 
     def note(self, target: Target, hook: int, secret_file: Path) -> None:
         """Remember, on disk, that `hook` has the secret in `secret_file`."""
-        self._told[_name(target)] = (hook, secret_file.name)
+        self._told[_name(target)] = (hook, _written(secret_file))
         self._write()
 
     def forget(self, target: Target) -> None:
@@ -51,7 +62,7 @@ class Memory:
             self._write()
 
     def _write(self) -> None:
-        content = {name: {"hook": hook, "secret": secret} for name, (hook, secret) in self._told.items()}
+        content = {name: {"hook": hook, "written": written} for name, (hook, written) in self._told.items()}
         fresh = self._file.with_suffix(".new")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -62,6 +73,13 @@ class Memory:
             fresh.replace(self._file)
         except OSError as error:
             raise ConfigurationError(f"{self._file}: cannot be written: {error.strerror}") from error
+
+
+def _written(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be looked at: {error.strerror}") from error
 
 
 def _name(target: Target) -> str:

@@ -38,8 +38,8 @@ def place_for_new(files: Sequence[Path], hook: str, *, rotate: bool) -> Path:
     if not free:
         assert rotate
         raise ConfigurationError(
-            f"hook {hook}: --rotate makes a new secret in a file after the others: add a path that does not "
-            "exist yet to the end of hook.secret_files"
+            f"hook {hook}: --rotate makes a new secret in a file after the others: move the newest over the "
+            "first, or add a path that does not exist yet to the end of hook.secret_files"
         )
     return free[0]
 

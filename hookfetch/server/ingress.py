@@ -12,7 +12,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
@@ -28,7 +28,7 @@ from hookfetch.server.door.senders import Address, Network, is_in
 
 # What a delivery id may look like as it is: no `/` and no `#`, which join it to hook and ordinal.
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
-# Bytes up to which a signature is checked on the event loop: a quarter of a millisecond.
+# Bytes up to which a body is checked, and given an id, on the event loop: a quarter of a millisecond.
 _VERIFIED_HERE = 256 * 1024
 # A forge signs the body it made; what compresses it on the way knows no secret. So the signature is
 # over the opened body, which is also what is stored, without the headers that spoke of the other.
@@ -74,10 +74,17 @@ class Ingress:
         self._clock = clock
         self._max_body = max_body
         self._opening = asyncio.Semaphore(_OPENED_AT_ONCE)
-        self._hooks = {
-            f"/hooks/{hook.name}": (hook, functools.partial(self._receive, hook)) for hook in hooks.values()
-        }
+        self._hooks: dict[str, tuple[Hook, Reply]] = {}
+        for hook in hooks.values():
+            self._open(hook)
         self._pages: dict[str, Reply] = {"/live": _live, "/ready": self._ready}
+
+    def renew(self, name: str, secrets: tuple[str, ...]) -> None:
+        """Believe `secrets` from the next delivery to the hook `name` on, and no others."""
+        self._open(replace(self._hooks[f"/hooks/{name}"][0], secrets=secrets))
+
+    def _open(self, hook: Hook) -> None:
+        self._hooks[f"/hooks/{hook.name}"] = (hook, functools.partial(self._receive, hook))
 
     def route(self, head: Head, sender: Address) -> Reply:
         """Return who answers `head`, whose body is not read yet; Refused when nobody does."""

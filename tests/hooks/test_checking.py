@@ -162,6 +162,22 @@ async def test_what_never_arrived_is_sent_again_and_what_did_is_not(forge: str, 
     assert sorted(arrived.asked) == ["h/d-gone", "h/d-lost", "h/d-slow"]
 
 
+@pytest.mark.parametrize("forge", ["github", "gitlab"])
+async def test_a_group_s_hook_is_looked_after_like_a_repository_s(forge: str, open_lab: OpenLab) -> None:
+    group = Target("group", "team")
+    lab = await open_lab(forge, targets=[group])
+    async for outcome in lab.installer().install():
+        assert outcome.error is None
+    (kept,) = lab.there.hooks["team"]
+    kept.sent = [attempt(forge, 2, "d-kept", 202), attempt(forge, 1, "d-lost", 500)]
+    assert codes(await check(lab)) == ["redelivered"]
+    assert lab.there.redelivered == [1]
+    await lab.registration.api.test(group, kept.id)
+    assert lab.there.tested == [kept.id]
+    assert [outcome.error async for outcome in lab.installer().remove()] == [None]
+    assert lab.there.hooks["team"] == []
+
+
 async def test_a_record_is_asked_by_its_find() -> None:
     async def find(delivery: str) -> object | None:
         return {"h/a": 1}.get(delivery)

@@ -165,10 +165,14 @@ class ApiClient:
             ) from error
 
     def _next_page(self, url: URL, response: aiohttp.ClientResponse) -> URL | None:
-        link = response.links.get("next")
-        if link is None:
-            return None
-        following = URL(str(link["url"]))
-        if following.origin() != self._base.origin():
+        try:
+            link = response.links.get("next")
+            if link is None:
+                return None
+            following = URL(str(link["url"]))
+            here = following.origin() == self._base.origin()
+        except ValueError as error:
+            raise Permanent(f"GET {url.path}: the next page's address is none: see hook.api.url") from error
+        if not here:
             raise Permanent(f"GET {url.path}: the next page is on another host, which is not given the token")
         return following

@@ -10,11 +10,8 @@ from jsonschema import Draft4Validator
 from openapi_schema_validator import OAS30ReadValidator, OAS30WriteValidator
 
 _FOLDER = Path(__file__).parent / "descriptions"
-# Described as what they look like.
-_ALIKE = (
-    (re.compile(r"^/orgs/([^/]+)/"), r"/repos/\1/\1/"),
-    (re.compile(r"^/groups/"), "/projects/"),
-)
+# GitLab's groups are described as the projects that they look like.
+_ALIKE = ((re.compile(r"^/groups/"), "/projects/"),)
 
 
 class Description:

@@ -205,6 +205,24 @@ async def test_the_token_does_not_follow_a_page_or_a_redirect_to_another_host() 
     assert strangers == []
 
 
+@pytest.mark.parametrize("address", ["http://[", "http://h:port/", "/hooks?page=2"])
+async def test_a_next_page_at_no_address_ends_the_question_in_one_line(address: str) -> None:
+    asked = 0
+
+    async def next_page(_: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        link = {"Link": f'<{address}>; rel="next"'} if asked == 1 else {}
+        return web.json_response([], headers=link)
+
+    async with running(next_page) as here, asking(here) as api:
+        if address.startswith("/"):  # of the same host
+            assert list(await api.hooks(REPOSITORY)) == []
+        else:
+            with pytest.raises(Permanent, match="next page"):
+                await api.hooks(REPOSITORY)
+
+
 async def test_a_refusal_says_the_forges_own_words_bounded_and_on_one_line() -> None:
     async with stand_in("gitlab") as there:
         said = '{"message": {"url": ["is blocked:\\n%s"]}}' % ("x" * 1000)

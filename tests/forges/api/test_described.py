@@ -13,6 +13,8 @@ from tests.forges.api.described import Description
         ("github", "GET", "/repos/o/r/hooks", {"limit": "50"}, None),
         ("github", "PUT", "/repos/o/r/hooks/1", {}, {}),
         ("github", "POST", "/orgs/o/hooks/1/deliveries/2/redeliver", {}, None),
+        ("github", "POST", "/orgs/o/hooks", {}, {"name": "web", "config": {"content_type": "json"}}),
+        ("github", "POST", "/orgs/o/hooks/1/tests", {}, None),
         ("gitlab", "POST", "/projects/o%2Fr/hooks", {}, {"push_events": True}),
         ("gitlab", "POST", "/projects/o/r/hooks", {}, {"url": "https://h.test"}),
         ("gitlab", "POST", "/projects/1/hooks", {}, {"url": "https://h.test", "signing_token": "plain"}),
