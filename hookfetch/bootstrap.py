@@ -54,9 +54,10 @@ from hookfetch.server.secret_watch import SecretWatch
 from hookfetch.service import Part
 from hookfetch.spool.archive import Archive
 from hookfetch.spool.book import DeliveryBook
+from hookfetch.spool.keeping import KeepingSpool
 from hookfetch.spool.record import decode_deliveries, encode_deliveries
 from hookfetch.spool.retention import Retention
-from hookfetch.spool.spool import SegmentSpool
+from hookfetch.spool.spool import SEGMENT_BYTES, SegmentSpool
 from hookfetch.store.database import Database
 from hookfetch.store.observed import ObservedRefs
 from hookfetch.upstreams.accounts import Accounts
@@ -123,7 +124,7 @@ def build(config: Config, roles: Collection[str] = ROLES) -> list[Part]:
 def _relaying(
     config: Config,
     hooks: Mapping[str, Hook],
-    spools: Sequence[SegmentSpool | BrokerSpool],
+    spools: Sequence[SegmentSpool | KeepingSpool],
     bus: Bus,
     book: DeliveryBook,
 ) -> list[Part]:
@@ -131,18 +132,13 @@ def _relaying(
     forges = {name: hook.forge for name, hook in hooks.items()}
     archive = archive_of(config)
     parts = [Part("delivery book", book.open, book.close)]
-    relays = [
-        # The body of a delivery from the broker is not kept here.
-        Relay(spool, forges, bus, book=book, place=spool.place if isinstance(spool, SegmentSpool) else None)
-        for spool in spools
-    ]
+    relays = [Relay(spool, forges, bus, book=book, place=spool.place) for spool in spools]
     parts += [Part("relay", relay.start, relay.stop) for relay in relays]
-    kept = next((spool for spool in spools if isinstance(spool, SegmentSpool)), None)
     days, most = config.ingress.keep_days, config.ingress.keep_bytes
-    retention = Retention(kept, archive, book, keep_days=days, keep_bytes=most)
+    retention = Retention(spools, archive, book, keep_days=days, keep_bytes=most)
     parts.append(Part("retention", retention.start, retention.stop))
     name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
-    answers = IngressAnswers(name, Deliveries(kept, archive, book, relays), bus)
+    answers = IngressAnswers(name, Deliveries(spools, archive, book, relays), bus)
     return [*parts, Part("ingress answers", answers.start, answers.stop, patient=True)]
 
 
@@ -151,7 +147,7 @@ def archive_of(config: Config) -> Archive:
     return Archive(config.state_dir / "deliveries" / "bodies", config.state_dir / "spool")
 
 
-def spools_of(config: Config) -> list[SegmentSpool | BrokerSpool]:
+def spools_of(config: Config) -> list[SegmentSpool | KeepingSpool]:
     """Return the spool that the door writes to, and then the one that is only read: on a broker, every
     ingress also takes what was put there, as a replayed delivery is."""
     address = address_of(config)
@@ -159,7 +155,9 @@ def spools_of(config: Config) -> list[SegmentSpool | BrokerSpool]:
         if config.ingress.durable == "broker":
             raise ConfigurationError('ingress.durable = "broker" needs one: set bus.url or bus.url_file')
         return [SegmentSpool(config.state_dir / "spool", config.ingress.spool_max, archive_of(config))]
-    shared = BrokerSpool(address, config.bus.confirm_timeout, encode_deliveries, decode_deliveries)
+    on_broker = BrokerSpool(address, config.bus.confirm_timeout, encode_deliveries, decode_deliveries)
+    segment_bytes = min(SEGMENT_BYTES, max(config.ingress.keep_bytes // 4, 1))
+    shared = KeepingSpool(on_broker, archive_of(config), segment_bytes)
     if config.ingress.durable == "broker":
         return [shared]
     return [SegmentSpool(config.state_dir / "spool", config.ingress.spool_max, archive_of(config)), shared]

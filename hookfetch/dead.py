@@ -127,7 +127,8 @@ async def replay(bus: Bus, config: Config, letter: DeadLetter) -> None:
     if kind == "delivery":
         delivery = replace(decode_delivery(letter.body), attempts=letter.attempts)
         if config.bus.broker_url() is None:
-            await asyncio.to_thread(append_from_outside, config.state_dir / "spool", delivery)
+            spool, most = config.state_dir / "spool", config.ingress.spool_max
+            await asyncio.to_thread(append_from_outside, spool, delivery, most)
         else:  # whichever ingress takes it, on any machine
             await bus.revive(replace(letter, body=encode_delivery(delivery)))
     elif kind == "event":

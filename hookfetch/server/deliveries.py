@@ -14,7 +14,6 @@ from hookfetch.core.errors import Permanent
 from hookfetch.core.kept import DeliveryFilter, DeliveryRecord, KeptDelivery
 from hookfetch.spool.archive import Archive
 from hookfetch.spool.book import DeliveryBook
-from hookfetch.spool.spool import SegmentSpool
 
 LIST_MOST = 1000
 # Deliveries on disk and not yet taken that a question looks at, the oldest ones.
@@ -34,19 +33,29 @@ class Relaying(Protocol):
         """Return why deliveries wait: the bus's or the spool's last error; None while all is well."""
 
 
+class Spool(Protocol):
+    """The part of a spool that is asked."""
+
+    async def append(self, delivery: Delivery) -> None:
+        """Return once `delivery` is durable; Busy when it was not accepted."""
+
+    async def waiting(self, limit: int) -> "Sequence[Delivery]":
+        """Return deliveries not yet taken, as far as they are seen from here, oldest first; they stay."""
+
+
 class Deliveries:
-    """The deliveries of one ingress, which has several relays when it also takes from the broker, and no
-    `spool` when it keeps nothing on disk. `clock` gives Unix seconds."""
+    """The deliveries of one ingress. It accepts into the first of `spools`, and has a relay for each.
+    `clock` gives Unix seconds."""
 
     def __init__(
         self,
-        spool: SegmentSpool | None,
+        spools: Sequence[Spool],
         archive: Archive,
         book: DeliveryBook,
         relays: Sequence[Relaying],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._spool = spool
+        self._spools = spools
         self._archive = archive
         self._book = book
         self._relays = relays
@@ -69,10 +78,7 @@ class Deliveries:
             and (before is None or (record.received_at, record.id) < before)
         ]
         kept = await self._book.records(wanted, limit, before)
-        # Relayed between the two looks, it is in both; what it became is the newer answer.
-        known = {(record.id, record.received_at) for record in kept}
-        both = [*kept, *(record for record in waiting if (record.id, record.received_at) not in known)]
-        return sorted(both, key=lambda record: (record.received_at, record.id), reverse=True)[:limit]
+        return _both(kept, waiting)[:limit]
 
     async def find(self, delivery_id: str) -> KeptDelivery | None:
         """Return the newest delivery of this id, or None when there is no record of it. Temporary
@@ -83,28 +89,36 @@ class Deliveries:
         record = await self._book.find(delivery_id)
         return None if record is None else _kept(record, await self._body(record))
 
+    async def receptions(self, delivery_ids: Sequence[str], limit: int) -> Sequence[DeliveryRecord]:
+        """Return each reception of these ids, oldest first; of more than `limit` the newest. Temporary when
+        the disk refuses."""
+        wanted = frozenset(delivery_ids)
+        waiting = [self._record(each) for each in await self._waiting() if each.id in wanted]
+        kept = await self._book.receptions(delivery_ids, limit)
+        return _both(kept, waiting)[:limit][::-1]
+
     async def replay(self, delivery_id: str) -> str:
         """Send the newest delivery of this id the whole way again, under the returned new id, so that
-        what knew the first takes it as another one. It is on disk when this returns; asked twice, it is
+        what knew the first takes it as another one. It is durable when this returns; asked twice, it is
         sent twice.
 
         Permanent when it is unknown here, waits still, or its body is no longer kept. Busy when the
-        spool is full, Temporary when the disk refuses.
+        spool is full or away, Temporary when the disk refuses.
         """
         record = await self._book.find(delivery_id)
         if record is None:
             raise Permanent(f"{delivery_id}: no delivery of this id was relayed here")
         delivery = await self._body(record)
-        if delivery is None or self._spool is None:
-            raise Permanent(f"{delivery_id}: its body is no longer kept: replay it at the forge")
+        if delivery is None:
+            raise Permanent(f"{delivery_id}: its body is no longer kept: have the forge send it again")
         first = delivery_id.partition("~")[0]
         again = f"{first}~{await self._book.next_replay(first, self._clock())}"
-        await self._spool.append(replace(delivery, id=again, received_at=self._clock()))
+        await self._spools[0].append(replace(delivery, id=again, received_at=self._clock()))
         return again
 
     async def _waiting(self) -> "Sequence[Delivery]":
         # The held ones last: what the relay takes meanwhile is then in both, and not in neither.
-        stored = await self._spool.waiting(WAITING_MOST) if self._spool is not None else []
+        stored = [each for spool in self._spools for each in await spool.waiting(WAITING_MOST)]
         held = [delivery for relay in self._relays for delivery in relay.held()]
         known = {(delivery.id, delivery.received_at) for delivery in held}
         return [*held, *(each for each in stored if (each.id, each.received_at) not in known)]
@@ -134,6 +148,14 @@ def shown_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         (name, "(hidden)" if any(word in name for word in _SECRET_WORDS) else text)
         for name, text in sorted(headers.items())
     )
+
+
+def _both(kept: Sequence[DeliveryRecord], waiting: Sequence[DeliveryRecord]) -> list[DeliveryRecord]:
+    """Return records and what waits, newest first."""
+    # Relayed between the two looks, it is in both; what it became is the newer answer.
+    known = {(record.id, record.received_at) for record in kept}
+    both = [*kept, *(record for record in waiting if (record.id, record.received_at) not in known)]
+    return sorted(both, key=lambda record: (record.received_at, record.id), reverse=True)
 
 
 def _kept(record: DeliveryRecord, delivery: Delivery | None) -> KeptDelivery:

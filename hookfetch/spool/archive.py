@@ -35,21 +35,21 @@ class Archive:
     """The folder of done segments, on the spool's file system. `spool` is where they come from."""
 
     def __init__(self, directory: Path, spool: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self._spool = spool
 
     def open(self) -> None:
         """Make the folder; OSError when that fails."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def take_in(self, segment: Path) -> None:
         """Move a segment that is done in here; one that is gone already is fine. OSError otherwise."""
         try:
-            segment.rename(self._directory / segment.name)
+            segment.rename(self.directory / segment.name)
         except FileNotFoundError:
             if segment.exists():  # it is the folder that is missing: an operator removed it
                 self.open()
-                segment.rename(self._directory / segment.name)
+                segment.rename(self.directory / segment.name)
 
     def newest(self) -> int:
         """Return when the newest segment was made, in nanoseconds of Unix time; 0 without any."""
@@ -60,7 +60,7 @@ class Archive:
         if Path(place.segment).name != place.segment:
             return None
         # A segment moves from the spool to here while it is looked for: look here again.
-        for folder in (self._directory, self._spool, self._directory):
+        for folder in (self.directory, self._spool, self.directory):
             try:
                 fd = os.open(folder / place.segment, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -108,7 +108,7 @@ class Archive:
     def _kept(self) -> list[_Kept]:
         kept: list[_Kept] = []
         try:
-            entries = os.scandir(self._directory)
+            entries = os.scandir(self.directory)
         except FileNotFoundError:
             return kept  # removed by an operator, who may
         with entries:

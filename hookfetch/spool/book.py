@@ -97,6 +97,14 @@ class DeliveryBook:
         rows = await self._run(lambda connection: connection.execute(query, (delivery_id,)).fetchall())
         return _record(rows[0]) if rows else None
 
+    async def receptions(self, delivery_ids: Sequence[str], limit: int) -> list[DeliveryRecord]:
+        """Return the newest `limit` records of these ids, newest first: a redelivery has its own."""
+        marks = ",".join("?" * len(delivery_ids))
+        query = f"{_SELECT} WHERE id IN ({marks}) ORDER BY received_at DESC, id DESC LIMIT ?"
+        values = (*delivery_ids, limit)
+        rows = await self._run(lambda connection: connection.execute(query, values).fetchall())
+        return [_record(row) for row in rows]
+
     async def next_replay(self, delivery_id: str, now: float) -> int:
         """Return the number of this replay of a delivery, from 1, never given again; `now` is in
         Unix seconds. On disk when it returns."""

@@ -5,7 +5,8 @@ It never touches a delivery that waits.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import structlog
 
@@ -13,7 +14,6 @@ from hookfetch.core.errors import Temporary
 from hookfetch.spool.archive import STEP, Archive
 from hookfetch.spool.book import STEP as ROWS
 from hookfetch.spool.book import DeliveryBook
-from hookfetch.spool.spool import SegmentSpool
 
 INTERVAL = 60.0  # seconds between two looks
 # Seconds after which a segment that is not full ends, so that a quiet ingress also forgets.
@@ -23,13 +23,20 @@ _DAY = 86400.0
 _log = structlog.get_logger(__name__)
 
 
+class Turning(Protocol):
+    """What writes segments that end up in the archive."""
+
+    async def turn(self, older_than: float) -> None:
+        """End the current segment if it was begun more than `older_than` seconds ago."""
+
+
 class Retention:
-    """Shrinks `archive` to `keep_days` and `keep_bytes`, and `book` to `keep_days`. Without a `spool` on this
-    disk there is only the book to look after."""
+    """Shrinks `archive` to `keep_days` and `keep_bytes`, and `book` to `keep_days`; `spools` end their
+    segments in time."""
 
     def __init__(
         self,
-        spool: SegmentSpool | None,
+        spools: Sequence[Turning],
         archive: Archive,
         book: DeliveryBook,
         *,
@@ -37,7 +44,7 @@ class Retention:
         keep_bytes: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._spool = spool
+        self._spools = spools
         self._archive = archive
         self._book = book
         self._keep_seconds = keep_days * _DAY
@@ -46,7 +53,7 @@ class Retention:
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin; spool (if there is one) and book must be open."""
+        """Begin; spools and book must be open."""
         self._running = asyncio.create_task(self._run(), name="retention")
 
     async def stop(self) -> None:
@@ -58,8 +65,8 @@ class Retention:
 
     async def look(self) -> None:
         """Delete what is too old or too much; Temporary when the disk or the book refuses."""
-        if self._spool is not None:
-            await self._spool.turn(min(TURN_AFTER, self._keep_seconds))
+        for spool in self._spools:
+            await spool.turn(min(TURN_AFTER, self._keep_seconds))
         oldest = self._clock() - self._keep_seconds
         try:
             deleted = STEP

@@ -1,13 +1,11 @@
 """The spool as the ingress sees it: `append` is durable when it returns, `take` reads it back.
 
-All state changes on the event loop; one thread writes, another reads and deletes. A group
-commit is whatever queued up while the last fsync ran. Memory holds what is being written
-and positions; deliveries that wait are on disk only. It never opens a segment that another
-process writes, and deletes none that is not done.
+All state changes on the event loop; one thread writes (`committing.py`), another reads and deletes. Memory
+holds what is being written and positions; deliveries that wait are on disk only. It never opens a
+segment that another process writes, and deletes none that is not done.
 """
 
 import asyncio
-import errno
 import functools
 import os
 import time
@@ -15,44 +13,27 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
-
-import structlog
+from typing import Self, TypeVar
 
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.errors import Busy, Temporary
 from hookfetch.core.kept import Place
 from hookfetch.core.ports import Spooled
 from hookfetch.spool.archive import Archive
+from hookfetch.spool.committing import GroupCommitter
 from hookfetch.spool.disk import lock, read_stretches, recover, save_positions
-from hookfetch.spool.ledger import GROUP_MOST, Ledger
-from hookfetch.spool.record import Packed, compress, frame, pack
+from hookfetch.spool.ledger import Ledger
 from hookfetch.spool.segment import SEALED, segment_files
-from hookfetch.spool.writer import Commit, SegmentWriter
+from hookfetch.spool.writer import SegmentWriter
 
 SEGMENT_BYTES = 16 * 1024 * 1024
-# Bodies in memory before compression: what waits for its write, and what one write takes.
-WAITING_BYTES = 128 * 1024 * 1024
-GROUP_BYTES = 1024 * 1024
-# Bodies in a group, in bytes, up to which it is compressed on the event loop (14 us each 10 KB).
-FRAMED_HERE = 1024 * 1024
 # A spool with less room than this says that it is not ready.
 READY_BYTES = 64 * 1024
 # Seconds between looks for segments from outside, and between answers of `check` that ask the disk.
 RESCAN = 1.0
 CHECK = 1.0
-# How often a full disk makes the archive give way for one group, and the least bytes each time.
-GIVE_WAY_TIMES = 8
-GIVE_WAY_BYTES = 16 * 1024 * 1024
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
-_log = structlog.get_logger(__name__)
 T = TypeVar("T")
-
-
-class _Waiting(NamedTuple):
-    delivery: Packed
-    stored: asyncio.Future[None]
 
 
 class SegmentSpool:
@@ -70,13 +51,8 @@ class SegmentSpool:
         self._max_bytes = max_bytes
         self._ledger = Ledger()
         self._directory_fd = -1
-        self._segment_writer: SegmentWriter | None = None
-        self._committer: asyncio.Task[None] | None = None
-        self._write_thread = ThreadPoolExecutor(1, "spool-write")
+        self._committer: GroupCommitter | None = None
         self._read_thread = ThreadPoolExecutor(1, "spool-read")
-        self._waiting: deque[_Waiting] = deque()
-        self._waiting_bytes = 0
-        self._work = asyncio.Event()
         self._arrived = asyncio.Event()
         self._taking = asyncio.Lock()
         self._read_ahead: deque[Spooled] = deque()  # the rest of a group, which is read as a whole
@@ -95,36 +71,33 @@ class SegmentSpool:
         """Become the directory's owner and find what is not done. Temporary when another
         process owns it or the disk fails."""
         try:
-            self._directory_fd = await self._in(self._read_thread, functools.partial(lock, self._directory))
-            found = await self._in(
-                self._read_thread, functools.partial(recover, self._directory, self._archive)
-            )
+            self._directory_fd = await self._in_thread(functools.partial(lock, self._directory))
+            found = await self._in_thread(functools.partial(recover, self._directory, self._archive))
         except OSError as error:
             self._release()
             raise Temporary(f"{self._directory}: cannot open the spool: {error}") from error
         for segment in found.segments:
             self._ledger.add(segment.path, end=segment.end, read=segment.start, crashed=segment.crashed)
         self._ledger.used_bytes += found.damaged
-        self._segment_writer = SegmentWriter(
+        writer = SegmentWriter(
             self._directory,
             self._directory_fd,
             # A quarter of the limit at most: done segments give their space back one by one.
             segment_bytes=min(SEGMENT_BYTES, max(self._max_bytes // 4, 1)),
             newest=found.newest,
         )
-        self._committer = asyncio.create_task(self._commit_groups(self._segment_writer), name="spool-commit")
+        self._committer = GroupCommitter(
+            writer, self._ledger, self._archive, self._max_bytes, self._arrived.set
+        )
+        self._committer.start()
 
     async def close(self) -> None:
         """Finish what is being appended, refuse the rest, and give the directory up."""
         committer, self._committer = self._committer, None
-        if committer is not None and self._segment_writer is not None:
-            self._work.set()
-            await committer
-            self._segment_writer.close()
-            self._segment_writer = None
+        if committer is not None:
+            await committer.close()
             self._ledger.seal()
             await self._save({})
-        await asyncio.to_thread(self._write_thread.shutdown)
         await asyncio.to_thread(self._read_thread.shutdown)
         self._release()
 
@@ -133,14 +106,7 @@ class SegmentSpool:
         or the disk fails: then it was not accepted."""
         if self._committer is None:
             raise Busy("the spool is closed")
-        if self._waiting_bytes >= WAITING_BYTES:
-            raise Busy("too much waits to be written to the spool")
-        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # Packed here: the writing thread would have to wait for the interpreter to do it.
-        self._waiting.append(_Waiting(pack(delivery), stored))
-        self._waiting_bytes += len(delivery.body)
-        self._work.set()
-        await stored
+        await self._committer.append(delivery)
 
     async def take(self, limit: int) -> list[Spooled]:
         """Wait for and return the oldest deliveries not yet taken: at least one, at most
@@ -172,12 +138,8 @@ class SegmentSpool:
     async def turn(self, older_than: float) -> None:
         """End the current segment if it was begun more than `older_than` seconds ago, so that it can
         leave the spool once it is done."""
-        if self._segment_writer is None:
-            return
-        turn = functools.partial(self._segment_writer.turn, time.time_ns() - int(older_than * 1e9))
-        ended = await self._in(self._write_thread, turn)
-        if ended is not None:
-            self._ledger.sealed(ended)
+        if self._committer is not None:
+            await self._committer.turn(older_than)
             await self._save({})
 
     async def waiting(self, limit: int) -> list[Delivery]:
@@ -194,87 +156,19 @@ class SegmentSpool:
     async def check(self) -> None:
         """Return if a delivery could be stored now, Busy with the reason otherwise. Asks the
         disk at most once in `CHECK` seconds."""
-        if self._committer is None or self._segment_writer is None:
+        if self._committer is None:
             raise Busy("the spool is closed")
         if self._max_bytes - self._ledger.used_bytes < min(READY_BYTES, self._max_bytes // 8):
             raise Busy("the spool is full")
         if time.monotonic() >= self._check_at:
             self._check_at = time.monotonic() + CHECK
             try:
-                await self._in(self._write_thread, self._segment_writer.probe)
+                await self._committer.probe()
                 self._check_says = None
             except OSError as error:
                 self._check_says = f"the spool's disk fails: {error.strerror}"
         if self._check_says is not None:
             raise Busy(self._check_says)
-
-    async def _commit_groups(self, writer: SegmentWriter) -> None:
-        while self._waiting or self._committer is not None:
-            if not self._waiting:
-                self._work.clear()
-                await self._work.wait()
-                continue
-            await self._commit(writer, self._next_group())
-
-    async def _commit(self, writer: SegmentWriter, group: list[_Waiting]) -> None:
-        room = self._max_bytes - self._ledger.used_bytes
-        deliveries = [waiting.delivery for waiting in group]
-        try:
-            # Framing some ten kilobytes takes less than the writing thread would wait for the interpreter.
-            small = sum(len(delivery.body) for delivery in deliveries) < FRAMED_HERE
-            framed = frame(compress(deliveries)) if small else None
-            write = functools.partial(writer.commit, deliveries, room, framed)
-            commit = await self._written(write, sum(len(delivery.body) for delivery in deliveries))
-        except OSError as error:
-            _log.error("spool_write_failed", deliveries=len(group), reason=str(error))
-            self._ledger.seal()
-            _refuse(group, Busy(f"the spool's disk fails: {error.strerror}"))
-        except Exception as error:  # noqa: BLE001 (logged; whoever waits for this group must be answered)
-            _log.exception("spool_write_failed", deliveries=len(group))
-            self._ledger.seal()
-            _refuse(group, Busy(f"the spool cannot write: {type(error).__name__}"))
-        else:
-            self._settle(group, commit)
-        finally:
-            self._waiting_bytes -= sum(len(delivery.body) for delivery in deliveries)
-
-    async def _written(self, write: Callable[[], Commit | None], size: int) -> Commit | None:
-        for _ in range(GIVE_WAY_TIMES):
-            try:
-                return await self._in(self._write_thread, write)
-            except OSError as error:
-                # What waits goes before what is only kept.
-                if error.errno not in _FULL or not await self._give_way(max(2 * size, GIVE_WAY_BYTES)):
-                    raise
-                self._ledger.seal()  # the writer has left the segment in which there was no room
-        return await self._in(self._write_thread, write)
-
-    async def _give_way(self, wanted: int) -> bool:
-        if self._archive is None:
-            return False
-        return await self._in(self._write_thread, functools.partial(self._archive.give_way, wanted)) > 0
-
-    def _settle(self, group: list[_Waiting], commit: Commit | None) -> None:
-        if commit is None:
-            _refuse(group, Busy("the spool is full"))
-            return
-        self._ledger.grown(commit.path, commit.end)
-        self._arrived.set()
-        for waiting, stored in zip(group, commit.stored, strict=True):
-            if not stored:
-                _refuse([waiting], Busy("the spool is full"))
-            elif not waiting.stored.done():
-                waiting.stored.set_result(None)
-
-    def _next_group(self) -> list[_Waiting]:
-        group = [self._waiting.popleft()]
-        size = len(group[0].delivery.body)
-        while self._waiting and len(group) < GROUP_MOST:
-            size += len(self._waiting[0].delivery.body)
-            if size > GROUP_BYTES:
-                break
-            group.append(self._waiting.popleft())
-        return group
 
     async def _rescan(self) -> None:
         if time.monotonic() < self._rescan_at:
@@ -301,27 +195,21 @@ class SegmentSpool:
         save = functools.partial(save_positions, offsets, finished, self._archive)
         # Out of the books only once it is off the disk: a look for segments from outside that
         # ran before the deletion must still know it.
-        for path in await self._in(self._read_thread, save):
+        for path in await self._in_thread(save):
             self._ledger.forget(path)
 
     async def _read(self, work: Callable[[], T]) -> T:
         if self._committer is None:
             raise Temporary("the spool is closed")
         try:
-            return await self._in(self._read_thread, work)
+            return await self._in_thread(work)
         except OSError as error:
             raise Temporary(f"the spool cannot be read: {error}") from error
 
-    async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(thread, work)
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._read_thread, work)
 
     def _release(self) -> None:
         if self._directory_fd >= 0:
             os.close(self._directory_fd)
             self._directory_fd = -1
-
-
-def _refuse(group: Sequence[_Waiting], error: Busy) -> None:
-    for waiting in group:
-        if not waiting.stored.done():
-            waiting.stored.set_exception(error)

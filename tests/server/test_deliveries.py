@@ -49,7 +49,7 @@ async def ingress(folder: Path, bus: RecordingBus, *, hook: str = "lines") -> As
         relay = Relay(spool, {hook: LineForge()}, bus, book=book, place=spool.place)  # type: ignore[arg-type]  # what a relay uses of a bus
         await relay.start()
         try:
-            yield Ingress(spool, book, relay, Deliveries(spool, archive, book, [relay]))
+            yield Ingress(spool, book, relay, Deliveries([spool], archive, book, [relay]))
         finally:
             await relay.stop()
             await book.close()
@@ -116,6 +116,31 @@ async def test_a_replay_goes_the_whole_way_again_under_an_id_of_its_own(tmp_path
         assert await own.deliveries.replay(first) == "lines/1~2"
         await ended(own, "lines/1~2")
     assert bus.facts == ["lines/1#0", "lines/1~1#0", "lines/1~2#0"]
+
+
+async def test_each_reception_of_an_id_is_told_also_while_it_waits(tmp_path: Path) -> None:
+    bus = RecordingBus()
+    async with ingress(tmp_path, bus) as own:
+        for number, at in enumerate((1.0, 61.0)):
+            await own.spool.append(replace(delivery("1", "h/a main"), received_at=at))
+            await until(lambda count=number + 1: len(bus.facts) == count)  # type: ignore[misc]  # mypy: lambda default
+            await ended(own, "lines/1")
+        await own.spool.append(delivery("other", "h/a main"))
+        bus.errors = {"lines/1#0": [Temporary("no broker")] * 1000}
+        await own.spool.append(replace(delivery("1", "h/a main"), received_at=3601.0))
+        await until(lambda: own.relay.waits_for)
+        async with asyncio.timeout(20):
+            while len(told := await own.deliveries.receptions(["lines/1", "lines/9"], 10)) < 3:
+                await asyncio.sleep(0.005)
+        assert [(each.received_at, each.outcome, each.redelivery) for each in told] == [
+            (1.0, "relayed", False),
+            (61.0, "relayed", True),
+            (3601.0, "waiting", False),
+        ]
+        newest = await own.deliveries.receptions(["lines/1"], 2)
+        assert [each.received_at for each in newest] == [61.0, 3601.0]
+        bus.errors = {}
+        await until(lambda: bus.facts.count("lines/1#0") == 3)
 
 
 async def test_a_delivery_that_died_is_replayed_by_the_parser_of_today(tmp_path: Path) -> None:

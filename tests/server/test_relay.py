@@ -192,7 +192,7 @@ async def test_a_dead_delivery_is_relayed_when_it_is_put_back_after_the_fix(tmp_
         async with relaying(spool, bus):
             await until(lambda: bus.letters)
         async with relaying(spool, bus, {"later": LineForge()}):
-            append_from_outside(tmp_path, decode_delivery(bus.letters[0].body))
+            append_from_outside(tmp_path, decode_delivery(bus.letters[0].body), SPOOL_BYTES)
             await until(lambda: bus.facts == ["later/1#0"])
 
 

@@ -150,7 +150,7 @@ async def test_retention_ends_an_old_segment_that_is_done_and_keeps_one_that_wai
     async with SegmentSpool(tmp_path / "spool", MEBIBYTE, archive) as spool:
         await spool.append(numbered(1))
         await spool.done(await spool.take(1))
-        retention = Retention(spool, archive, book, keep_days=1e-9, keep_bytes=2**40)
+        retention = Retention([spool], archive, book, keep_days=1e-9, keep_bytes=2**40)
         await retention.look()
         assert not kept(tmp_path)
         assert not files(tmp_path / "spool", "*.segment")
@@ -180,7 +180,7 @@ async def test_retention_forgets_old_records_also_where_no_delivery_is_kept_on_d
     )
     await book.note([record])
     assert await book.find(delivery.id) == record
-    retention = Retention(None, archive_of(tmp_path), book, keep_days=1e-9, keep_bytes=2**40)
+    retention = Retention([], archive_of(tmp_path), book, keep_days=1e-9, keep_bytes=2**40)
     await retention.look()
     assert await book.find(delivery.id) is None
     await book.close()

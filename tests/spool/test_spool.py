@@ -182,7 +182,7 @@ async def test_a_delivery_from_outside_reaches_a_running_owner(tmp_path: Path) -
     async with SegmentSpool(tmp_path, MEBIBYTE) as spool:
         await fill(spool, 1)
         assert ids(await spool.take(1)) == ["hook/1"]
-        append_from_outside(tmp_path, numbered(2))
+        append_from_outside(tmp_path, numbered(2), MEBIBYTE)
         taken = await asyncio.wait_for(spool.take(1), 5)
         assert ids(taken) == ["hook/2"]
         await spool.done(taken)
@@ -190,8 +190,8 @@ async def test_a_delivery_from_outside_reaches_a_running_owner(tmp_path: Path) -
 
 
 async def test_a_delivery_from_outside_waits_for_an_owner(tmp_path: Path) -> None:
-    append_from_outside(tmp_path / "new", numbered(1))
-    append_from_outside(tmp_path / "new", numbered(2))
+    append_from_outside(tmp_path / "new", numbered(1), MEBIBYTE)
+    append_from_outside(tmp_path / "new", numbered(2), MEBIBYTE)
     async with SegmentSpool(tmp_path / "new", MEBIBYTE) as spool:
         assert ids(await spool.take(9)) == ["hook/1", "hook/2"]
 
@@ -200,13 +200,13 @@ def test_too_many_from_outside_are_refused(tmp_path: Path) -> None:
     for number in range(OUTSIDE_MOST):
         os.mknod(tmp_path / f"{number}.sealed")
     with pytest.raises(Busy):
-        append_from_outside(tmp_path, numbered(1))
+        append_from_outside(tmp_path, numbered(1), MEBIBYTE)
 
 
 def test_an_outsider_without_a_place_to_write_says_busy(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Busy):
-        append_from_outside(tmp_path / "file", numbered(1))
+        append_from_outside(tmp_path / "file", numbered(1), MEBIBYTE)
 
 
 async def test_large_and_small_bodies_are_taken_in_bounded_portions(tmp_path: Path) -> None:
@@ -214,3 +214,15 @@ async def test_large_and_small_bodies_are_taken_in_bounded_portions(tmp_path: Pa
         await fill(spool, 1, 2, 3, size=20 * MEBIBYTE)
         assert ids(await spool.take(9)) == ["hook/1", "hook/2"]
         assert ids(await spool.take(9)) == ["hook/3"]
+
+
+async def test_what_comes_from_outside_leaves_half_of_the_spool_for_the_door(tmp_path: Path) -> None:
+    append_from_outside(tmp_path, incompressible(0, MEBIBYTE * 3 // 4), MEBIBYTE)  # large, and alone
+    with pytest.raises(Busy, match="no room for hook/1"):
+        append_from_outside(tmp_path, numbered(1), MEBIBYTE)
+    async with SegmentSpool(tmp_path, MEBIBYTE) as spool:
+        await fill(spool, 2)
+        await spool.done(await spool.take(9))
+        append_from_outside(tmp_path, numbered(1), MEBIBYTE)
+    with pytest.raises(Busy, match="no room for hook/3"):
+        append_from_outside(tmp_path / "new", incompressible(3, MEBIBYTE), MEBIBYTE)
