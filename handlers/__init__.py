@@ -23,6 +23,8 @@ HANDLERS: dict[type[Event], Callable[[Any, ProjectState], list[Command]]] = {
     events.FetchRequested: requests.on_fetch_requested,
     events.PauseRequested: operating.on_pause_requested,
     events.ResumeRequested: operating.on_resume_requested,
+    events.RetryRequested: operating.on_retry_requested,
+    events.ReleaseRequested: operating.on_release_requested,
     events.JobTracked: results.on_tracked,
     events.JobDone: results.on_done,
     events.JobFailed: results.on_failed,

@@ -6,7 +6,7 @@ used; 3 the service could not be reached; 130 interrupted.
 
 import click
 
-from hookfetch.cli import asking, dead, hooks, judging, keeping, operating, serving
+from hookfetch.cli import asking, dead, elements, hooks, judging, keeping, operating, serving
 from hookfetch.cli.shared import Command
 
 
@@ -30,6 +30,7 @@ for command in (
     *dead.COMMANDS,
     *hooks.COMMANDS,
     *operating.COMMANDS,
+    *elements.COMMANDS,
     *keeping.COMMANDS,
 ):
     main.add_command(command)

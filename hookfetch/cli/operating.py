@@ -56,13 +56,13 @@ def deliveries_list(
             )
             for line in lines:
                 click.echo(line)
-            _warn(silent_line(page.silent))
+            warn(silent_line(page.silent))
             left -= len(shown)
             token = page.next_page_token
             if not left or not token:
                 return
 
-    run(_asking(server, show))
+    run(asking(server, show))
 
 
 @deliveries.command(name="show")
@@ -76,9 +76,9 @@ def deliveries_show(delivery_id: str, server: str, as_json: bool) -> None:
     async def show(operations: Any) -> None:
         story = await operations.story(delivery_id)
         _print(story, story_lines(story), as_json=as_json)
-        _warn(silent_line(story.silent))
+        warn(silent_line(story.silent))
 
-    run(_asking(server, show))
+    run(asking(server, show))
 
 
 @deliveries.command(name="replay")
@@ -95,7 +95,7 @@ def deliveries_replay(ids: tuple[str, ...], server: str, as_json: bool) -> None:
                 json.dumps({"id": each, "replay": again}) if as_json else f"{each}  replayed as {again}"
             )
 
-    run(_asking(server, send))
+    run(asking(server, send))
 
 
 @click.command()
@@ -111,7 +111,7 @@ def why(element: str, project: str, server: str, as_json: bool) -> None:
         report = await operations.explain(project, element)
         _print(report, report_lines(report), as_json=as_json)
 
-    run(_asking(server, show))
+    run(asking(server, show))
 
 
 @click.command()
@@ -125,7 +125,7 @@ def state(server: str, as_json: bool) -> None:
         found = await operations.state()
         _print(found, state_lines(found), as_json=as_json)
 
-    run(_asking(server, show))
+    run(asking(server, show))
 
 
 @click.command()
@@ -140,7 +140,7 @@ def pause(projects: tuple[str, ...], reason: str, server: str, as_json: bool) ->
         for name in await operations.pause(projects, reason):
             click.echo(json.dumps({"project": name, "paused": True}) if as_json else f"{name}  paused")
 
-    run(_asking(server, send))
+    run(asking(server, send))
 
 
 @click.command()
@@ -154,10 +154,11 @@ def resume(projects: tuple[str, ...], server: str, as_json: bool) -> None:
         for name in await operations.resume(projects):
             click.echo(json.dumps({"project": name, "paused": False}) if as_json else f"{name}  resumed")
 
-    run(_asking(server, send))
+    run(asking(server, send))
 
 
-async def _asking(server: str, work: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+async def asking(server: str, work: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+    """Do `work` with an operator's calls to the gateway at `server`."""
     from hookfetch.client import Client
 
     async with Client(server) as client:
@@ -169,7 +170,8 @@ def _print(value: Any, lines: Any, *, as_json: bool) -> None:
         click.echo(line)
 
 
-def _warn(text: str | None) -> None:
+def warn(text: str | None) -> None:
+    """Say `text`, if there is one, beside the output."""
     if text is not None:
         click.echo(f"hookfetch: {text}", err=True)
 

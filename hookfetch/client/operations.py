@@ -1,4 +1,5 @@
-"""An operator's calls: stories of deliveries, why an element has not moved, pauses. It never retries."""
+"""An operator's calls: stories of deliveries, elements and why they have not moved, pauses. It repeats no
+call."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -6,7 +7,7 @@ from typing import TypeVar
 import grpc
 
 from hookfetch.client.errors import from_rpc
-from hookfetch.client.stories import DeliveryPage, State, Story, value_of
+from hookfetch.client.stories import DeliveryPage, ElementPage, State, Story, TriedNow, value_of
 from hookfetch.core.questions import ElementReport
 from hookfetch.v1 import operations_pb2 as pb
 from hookfetch.v1 import operations_pb2_grpc
@@ -57,6 +58,33 @@ class Operations:
         return value_of(
             await _result(lambda: self._stub.Explain(request, timeout=ASK_SECONDS)), ElementReport
         )
+
+    async def elements(
+        self,
+        *,
+        projects: Sequence[str] = (),
+        states: Sequence[str] = (),
+        globs: Sequence[str] = (),
+        after: str = "",
+    ) -> ElementPage:
+        """Return a page of elements with open jobs, those that want a look first; nothing named means
+        all. `after` is the `next_page_token` of the page before."""
+        request = pb.ListElementsRequest(projects=projects, states=states, elements=globs, page_token=after)
+        return value_of(
+            await _result(lambda: self._stub.ListElements(request, timeout=ASK_SECONDS)), ElementPage
+        )
+
+    async def retry(self, project: str, elements: str) -> TriedNow:
+        """Have an element, or those that match a glob and failed, tried now."""
+        request = pb.RetryElementsRequest(project=project, elements=elements)
+        answer = await _result(lambda: self._stub.RetryElements(request, timeout=COMMAND_SECONDS))
+        return value_of(answer, TriedNow)
+
+    async def release(self, project: str, elements: str) -> TriedNow:
+        """End the quarantine or hold of an element, or of those that match a glob."""
+        request = pb.ReleaseElementsRequest(project=project, elements=elements)
+        answer = await _result(lambda: self._stub.ReleaseElements(request, timeout=COMMAND_SECONDS))
+        return value_of(answer, TriedNow)
 
     async def pause(self, projects: Sequence[str] = (), reason: str = "") -> tuple[str, ...]:
         """Pause projects, all without a name; return which."""

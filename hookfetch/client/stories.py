@@ -1,7 +1,7 @@
 """What operators' calls return, as frozen values, and how the contract's messages become them. Pure."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -52,6 +52,41 @@ class Story:
     deliveries: tuple[DeliveryLine, ...] = ()
     projects: tuple[ProjectStory, ...] = ()
     silent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenElement:
+    """An element with an open job. Times are Unix seconds; no `due_at` for one that runs or is due."""
+
+    project: str
+    element: str
+    state: str
+    failures: int = 0
+    attempts: int = 0
+    reason: str | None = None
+    since: float | None = None
+    due_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElementPage:
+    """Elements, those that want a look first; `counts` are of all that match, by state. `paused` projects
+    rest, `silent` ones did not answer. No `next_page_token` on the last page."""
+
+    elements: tuple[OpenElement, ...] = ()
+    next_page_token: str = ""
+    counts: dict[str, int] = field(default_factory=dict)
+    paused: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriedNow:
+    """Elements that are tried now, or when their project is resumed if it is `paused`; `left` more match."""
+
+    elements: tuple[str, ...] = ()
+    left: int = 0
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

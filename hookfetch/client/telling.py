@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from hookfetch.client.stories import DeliveryLine, DeliveryPage, State, Story
+from hookfetch.client.stories import DeliveryLine, DeliveryPage, ElementPage, OpenElement, State, Story
 from hookfetch.core.questions import ElementReport, ProjectReport, ProjectStory, SourceReport, StoryJob
+from hookfetch.core.standing import STATES
 
 _SHORT = 60  # characters of a reason in a list
 
@@ -37,9 +38,9 @@ def story_lines(story: Story) -> Iterator[str]:
 
 
 def _accepted(each: DeliveryLine, start: float) -> Iterator[str]:
-    again = ", received before under this id" if each.redelivery else ""
+    word, again = ("again", ", sent again by the forge") if each.redelivery else ("accepted", "")
     what = f"{each.bytes} bytes by hook {each.hook} at {each.ingress}{again}"
-    yield f"{_after(each.received_at, start)}  accepted  {each.id}  {what}"
+    yield f"{_after(each.received_at, start)}  {word:<8}  {each.id}  {what}"
     if each.relayed_at is not None:
         yield f"{_after(each.relayed_at, start)}  relayed   {each.fact_count} facts"
         for fact in each.facts:
@@ -111,6 +112,37 @@ def _source(source: SourceReport) -> Iterator[str]:
         yield f"    upstream   {seen.commit}  {seen.ref}  (so since {_clock(source.seen_since)} or earlier)"
 
 
+def element_line(each: OpenElement) -> str:
+    """Return one line for an element with an open job."""
+    tries = f"{each.failures} failed of {each.attempts}" if each.attempts else "not tried yet"
+    when = "now" if each.due_at is None else _clock(each.due_at)
+    plan = "" if each.state == "running" else f", tried {when}"
+    reason = f"  {each.reason[:_SHORT]}" if each.reason else ""
+    return (
+        f"{each.state:<9}  {each.project}  {each.element}  since {_clock(each.since)}, {tries}{plan}{reason}"
+    )
+
+
+def elements_line(page: ElementPage, shown: int) -> str:
+    """Return how many elements match in all, of which so many were `shown`."""
+    states = [f"{page.counts[state]} {state}" for state in STATES if page.counts.get(state)]
+    total = sum(page.counts.values())
+    if not states:
+        return "no element with an open job matches"
+    return f"{', '.join(states)}{f'; {shown} of {total} shown' if shown < total else ''}"
+
+
+def rests_line(paused: Iterable[str]) -> str | None:
+    """Return a warning that names the projects that are paused."""
+    names = ", ".join(paused)
+    return f"{names} paused: nothing in the background is tried before `hookfetch resume`" if names else None
+
+
+def left_line(left: int) -> str | None:
+    """Return a warning that so many more match than one request takes."""
+    return f"{left} more match: say it again for them" if left else None
+
+
 def state_line(report: ProjectReport) -> str:
     """Return one line for a project."""
     health = "healthy" if report.unhealthy is None else f"unhealthy: {report.unhealthy}"
@@ -120,7 +152,10 @@ def state_line(report: ProjectReport) -> str:
         paused = f", paused since {_clock(pause.since)} by {pause.by}{_because(pause.reason)}"
     oldest = f" (oldest of {_clock(report.oldest_waiting_at)})" if report.oldest_waiting_at else ""
     jobs = f"{report.waiting} waiting{oldest}, {report.running} running, {report.set_aside} set aside"
-    return f"{report.project}  {health}{paused}  {jobs}  log at {report.last_entry}, epoch {report.epoch}"
+    line = f"{report.project}  {health}{paused}  {jobs}  log at {report.last_entry}, epoch {report.epoch}"
+    if not report.missed_by_hooks:
+        return line
+    return f"{line}  hooks missed {report.missed_by_hooks}, the last at {_clock(report.last_missed_at)}"
 
 
 def state_lines(state: State) -> Iterator[str]:

@@ -3,6 +3,7 @@ a long event is stored waits for that alone, never for the events behind it.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -11,16 +12,20 @@ import structlog
 
 from hookfetch.coordinator.loader import Loader
 from hookfetch.core.codec import dump_answer, load_question
+from hookfetch.core.globs import Glob
 from hookfetch.core.ports import Bus, Message, Subscription
 from hookfetch.core.questions import (
     ENTRIES_MOST,
     EVENTS_MOST,
+    FACTS_ASKED_MOST,
     JOBS_MOST,
     PAGE_MOST,
     AnyAnswer,
     AnyQuestion,
     ElementReport,
+    ElementsAsked,
     OutcomesAsked,
+    ProjectElements,
     ProjectOutcomes,
     ProjectReport,
     ProjectStory,
@@ -34,9 +39,10 @@ from hookfetch.core.repository import identify
 from hookfetch.core.sources import Source
 from hookfetch.core.tracking import rules
 from hookfetch.core.why import sentence, shown
-from hookfetch.store import pause, refs, story
+from hookfetch.store import hooked, pause, refs, story
 from hookfetch.store.database import Database
 from hookfetch.store.observed import observed
+from hookfetch.store.standing import standing
 
 _log = structlog.get_logger(__name__)
 
@@ -91,11 +97,14 @@ class Answers:
                     project=self._project,
                     epoch=self._epoch(),
                     ended=story.outcomes(db, question.delivery_ids[:PAGE_MOST]),
+                    unhandled=story.unhandled(db, question.facts[:FACTS_ASKED_MOST]),
                 )
             case WhyAsked(project=self._project):
                 return self._why(db, question)
             case StateAsked():
                 return self._state(db)
+            case ElementsAsked(projects=projects) if not projects or self._project in projects:
+                return self._elements(db, question)
             case _:
                 return None
 
@@ -115,6 +124,7 @@ class Answers:
 
     def _state(self, db: sqlite3.Connection) -> ProjectReport:
         waiting, running, set_aside, oldest, last = story.counts(db)
+        missed, missed_at = hooked.missed_in_all(db)
         return ProjectReport(
             project=self._project,
             epoch=self._epoch(),
@@ -125,6 +135,28 @@ class Answers:
             set_aside=set_aside,
             oldest_waiting_at=oldest,
             last_entry=last,
+            missed_by_hooks=missed,
+            last_missed_at=missed_at,
+        )
+
+    def _elements(self, db: sqlite3.Connection, question: ElementsAsked) -> ProjectElements:
+        globs = [Glob(text) for text in question.globs]
+        found = [
+            each
+            for each in standing(db, self._clock())
+            if (not question.states or each.state in question.states)
+            and (not globs or any(glob.matches(each.element) for glob in globs))
+        ]
+        after = question.after
+        left = [
+            each for each in found if after is None or (each.rank, self._project, each.element) > tuple(after)
+        ]
+        return ProjectElements(
+            project=self._project,
+            epoch=self._epoch(),
+            paused=pause.paused(db) is not None,
+            elements=tuple(left[: min(question.limit, PAGE_MOST)]),
+            counts=dict(Counter(each.state for each in found)),
         )
 
     def _why(self, db: sqlite3.Connection, question: WhyAsked) -> ElementReport:

@@ -129,9 +129,12 @@ class Coordinator:
         await self._loader.load()
         self._outbox.wake()
         while True:  # until this task is cancelled
+            rested = self._rest.paused
             await self._rest.until(False)
             async with self._open_sweep(self.accept) as sweep:
                 sweep.refresh()
+                if rested:
+                    sweep.ask_all_now()
                 await self._rest.until(True)
 
     async def _on_message(self, message: Message) -> None:
@@ -155,6 +158,7 @@ class Coordinator:
             hooked.tell(db, event, now)
         state = StoredState(
             db=db,
+            now=now,
             index=self._loader.index,
             unhealthy=self._loader.unhealthy,
             epoch=self._epoch,

@@ -10,6 +10,7 @@ from hookfetch.core.commands import (
     Command,
     Conclude,
     FinishJob,
+    Forgive,
     Hear,
     MoveOn,
     NoteTelling,
@@ -21,6 +22,7 @@ from hookfetch.core.commands import (
     Resume,
     RetryJob,
     SetAside,
+    TryNow,
 )
 from hookfetch.core.policy import Policy
 from hookfetch.core.questions import Paused
@@ -78,6 +80,10 @@ class Execution:
                     set_aside_at=self.now,
                     held=held,
                 )
+            case TryNow(element=element):
+                jobs.try_now(self.db, element, self.event_id, self.cause, self.now)
+            case Forgive(element=element):
+                jobs.forgive(self.db, element)
             case _:
                 self._beside_jobs(command)
 

@@ -22,6 +22,11 @@ class Rest:
             self._paused = found is not None
             self._changed.notify_all()
 
+    @property
+    def paused(self) -> bool:
+        """Return whether the project is paused."""
+        return self._paused
+
     async def until(self, paused: bool) -> None:
         """Return once the project is `paused`, or is not."""
         async with self._changed:

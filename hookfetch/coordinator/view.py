@@ -10,8 +10,10 @@ from hookfetch.core.policy import Policy
 from hookfetch.core.repository import RepositoryId
 from hookfetch.core.rewrites import Rewrite
 from hookfetch.core.sources import Ref
+from hookfetch.core.standing import ElementStanding
 from hookfetch.core.state import RetryPolicy, RunningJob
-from hookfetch.store import jobs, observed, refs, rewrites
+from hookfetch.store import jobs, observed, pause, refs, rewrites
+from hookfetch.store.standing import standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,11 +21,25 @@ class StoredState:
     """`core.state.ProjectState` over one transaction."""
 
     db: sqlite3.Connection
+    now: float
     index: Index | None
     unhealthy: str | None
     epoch: int
     retry: RetryPolicy
     policy: Policy
+
+    @property
+    def paused(self) -> bool:
+        """Return whether background work rests."""
+        return pause.paused(self.db) is not None
+
+    def standing(self) -> Sequence[ElementStanding]:
+        """Return how the elements with open jobs stand."""
+        return standing(self.db, self.now)
+
+    def kept_back(self) -> Sequence[str]:
+        """Return the elements that a rewrite holds."""
+        return rewrites.holding(self.db)
 
     def rewrites(self, element: str) -> Sequence[Rewrite]:
         """Return the rewrites that `element` was warned of."""

@@ -125,6 +125,20 @@ class SetAside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TryNow:
+    """The waiting job of `element` is due now; its failures, and what holds it, stay."""
+
+    element: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgive:
+    """The failures of `element` are forgotten, and it is not set aside any more."""
+
+    element: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """Send `reply` to a client. Transient: a client that missed it asks again."""
 
@@ -165,6 +179,8 @@ Command = (
     | FinishJob
     | RetryJob
     | SetAside
+    | TryNow
+    | Forgive
     | Answer
     | Conclude
     | Pause

@@ -203,6 +203,26 @@ class ResumeRequested:
     type: Literal["resume_requested"] = "resume_requested"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRequested:
+    """An operator asked that `elements`, a name or a glob, be tried now, whatever they wait for."""
+
+    id: str
+    elements: str
+    reply_to: str | None = None
+    type: Literal["retry_requested"] = "retry_requested"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseRequested:
+    """An operator decided that `elements`, a name or a glob, are quarantined and held no more."""
+
+    id: str
+    elements: str
+    reply_to: str | None = None
+    type: Literal["release_requested"] = "release_requested"
+
+
 UpstreamFact = (
     BranchPushed | TagPushed | BranchDeleted | TagDeleted | ReleasePublished | RepositoryMoved | Pinged
 )
@@ -215,4 +235,6 @@ Event = (
     | FetchRequested
     | PauseRequested
     | ResumeRequested
+    | RetryRequested
+    | ReleaseRequested
 )

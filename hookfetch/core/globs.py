@@ -10,6 +10,11 @@ from collections.abc import Iterable
 _TOKEN = re.compile(r"(?P<stars>\*\*?)|(?P<any>\?)|\[(?P<not>!?)(?P<set>\]?[^\]]*)\]|(?P<text>.)", re.DOTALL)
 
 
+def is_glob(text: str) -> bool:
+    """Return whether `text` may match another name than itself."""
+    return any(mark in text for mark in "*?[")
+
+
 class Glob:
     """A pattern over element names: `*` is any text without `/`, `**` any text, `?` one
     character but `/`, `[…]` and `[!…]` one character of a set. There is no escape.

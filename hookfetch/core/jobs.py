@@ -43,10 +43,13 @@ class Change:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """The answer to a client's request: tracked refs, a finished fetch, or why not. `element` is empty
-    where the whole project was meant."""
+    where the whole project was meant. `elements` are those that are tried now, and `left` is how many
+    more match; `paused` when they rest until the project is resumed."""
 
     request_id: str
-    outcome: Literal["tracked", "fetched", "failed", "unknown_element", "paused", "resumed"]
+    outcome: Literal[
+        "tracked", "fetched", "failed", "unknown_element", "paused", "resumed", "retried", "released"
+    ]
     element: str
     refs: tuple[SourceRef, ...] = ()
     changes: tuple[Change, ...] = ()
@@ -54,3 +57,6 @@ class Reply:
     element_key: str | None = None
     source_keys: tuple[str, ...] = ()
     reason: str | None = None
+    elements: tuple[str, ...] = ()
+    left: int = 0
+    paused: bool = False

@@ -4,11 +4,12 @@ A question changes nothing but `ReplayAsked`, and is never kept: who is not ther
 has nothing to say stays silent. Answers are bounded: `*_MOST` is how much of each is told.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from hookfetch.core.commands import Outcome
-from hookfetch.core.kept import DeliveryFilter, DeliveryRecord
+from hookfetch.core.kept import DeliveryFilter, DeliveryRecord, ToldFact
+from hookfetch.core.standing import ElementStanding, ElementState
 
 EVENTS_MOST = 200
 JOBS_MOST = 200
@@ -16,6 +17,8 @@ ENTRIES_MOST = 200
 LAST_ENTRIES = 5
 PAGE_MOST = 100
 REPLAYS_MOST = 20
+RECEPTIONS_MOST = 100
+FACTS_ASKED_MOST = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +52,11 @@ class DeliveriesAsked(Question):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomesAsked(Question):
-    """How did these deliveries (at most `PAGE_MOST`) end? Coordinators answer."""
+    """How did these deliveries (at most `PAGE_MOST`) end, and which of `facts` (at most `FACTS_ASKED_MOST`),
+    told to the bus lately, are still to be handled? Coordinators answer."""
 
     delivery_ids: tuple[str, ...]
+    facts: tuple[ToldFact, ...] = ()
     type: Literal["outcomes_asked"] = "outcomes_asked"
 
 
@@ -78,6 +83,20 @@ class StateAsked(Question):
     """How are the projects? Their coordinators answer."""
 
     type: Literal["state_asked"] = "state_asked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElementsAsked(Question):
+    """Which elements have open jobs? Coordinators of `projects` answer with at most `limit`, and `PAGE_MOST`,
+    in one of `states` and matching one of `globs`; none of the three means all. `after` goes on after a
+    page: its last one's rank, project and name."""
+
+    limit: int
+    projects: tuple[str, ...] = ()
+    states: tuple[ElementState, ...] = ()
+    globs: tuple[str, ...] = ()
+    after: tuple[int, str, str] | None = None
+    type: Literal["elements_asked"] = "elements_asked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,11 +180,13 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectOutcomes:
-    """How deliveries ended in one project, one for each different outcome."""
+    """How deliveries ended in one project, one for each different outcome. `unhandled` are the ids of the
+    facts asked about that the project is bound to and has not handled."""
 
     project: str
     epoch: int
     ended: tuple[Ended, ...] = ()
+    unhandled: tuple[str, ...] = ()
     type: Literal["project_outcomes"] = "project_outcomes"
 
 
@@ -235,7 +256,8 @@ class ElementReport:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectReport:
     """How a project is. Counts are jobs; `oldest_waiting_at` (Unix seconds) is when the oldest of the
-    waiting ones was asked for; `last_entry` is the log's newest number, 0 before there is one."""
+    waiting ones was asked for; `last_entry` is the log's newest number, 0 before there is one.
+    `missed_by_hooks` is what only the sweep found in hooked repositories, the last at `last_missed_at`."""
 
     project: str
     epoch: int
@@ -246,8 +268,26 @@ class ProjectReport:
     set_aside: int = 0
     oldest_waiting_at: float | None = None
     last_entry: int = 0
+    missed_by_hooks: int = 0
+    last_missed_at: float | None = None
     type: Literal["project_report"] = "project_report"
 
 
-AnyQuestion = StoryAsked | DeliveriesAsked | OutcomesAsked | ReplayAsked | WhyAsked | StateAsked
-AnyAnswer = ProjectStory | ProjectOutcomes | Accepted | Replayed | ElementReport | ProjectReport
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectElements:
+    """A page of one project's elements. `counts` are of all that match, by state."""
+
+    project: str
+    epoch: int
+    paused: bool = False
+    elements: tuple[ElementStanding, ...] = ()
+    counts: dict[ElementState, int] = field(default_factory=dict)
+    type: Literal["project_elements"] = "project_elements"
+
+
+AnyQuestion = (
+    StoryAsked | DeliveriesAsked | OutcomesAsked | ReplayAsked | WhyAsked | StateAsked | ElementsAsked
+)
+AnyAnswer = (
+    ProjectStory | ProjectOutcomes | Accepted | Replayed | ElementReport | ProjectReport | ProjectElements
+)

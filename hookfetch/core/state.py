@@ -11,6 +11,7 @@ from hookfetch.core.policy import Policy
 from hookfetch.core.repository import RepositoryId
 from hookfetch.core.rewrites import Rewrite
 from hookfetch.core.sources import Ref
+from hookfetch.core.standing import ElementStanding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,16 @@ class ProjectState(Protocol):
     @property
     def policy(self) -> Policy:
         """Return the project's policy."""
+
+    @property
+    def paused(self) -> bool:
+        """Return whether background work rests."""
+
+    def standing(self) -> Sequence[ElementStanding]:
+        """Return every element with an open job, those that want a person's look first."""
+
+    def kept_back(self) -> Sequence[str]:
+        """Return the elements that a rewrite holds, by name."""
 
     def rewrites(self, element: str) -> Sequence[Rewrite]:
         """Return the rewrites that `element` was warned of, in order; past ones only for a while."""

@@ -1,7 +1,8 @@
 """Why has an element not moved, in one sentence; and how a delivery ended, in one word. Pure."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -27,14 +28,27 @@ def shown(ref: Ref) -> str:
     return ref if isinstance(ref, str) else json.dumps(ref, ensure_ascii=False)
 
 
-def end_of(record: DeliveryRecord | None, ended: Iterable[Ended]) -> tuple[End, str | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What projects said of a delivery: how its events ended, who has facts of it to handle yet, who did
+    not answer. `lately`: it was told to the bus so short a time ago that it may still be on its way."""
+
+    ended: Sequence[Ended] = ()
+    behind: Sequence[str] = ()
+    silent: Sequence[str] = ()
+    lately: bool = False
+
+
+def end_of(record: DeliveryRecord | None, heard: Heard) -> tuple[End, str | None]:
     """Return how a delivery stands and why: as its ingress says while it has not been relayed or led
-    to nothing there, else the weightiest end of its events in any project. A relayed one that no
-    project has handled has nothing to do, so far as is known."""
+    to nothing there; waiting while a project has yet to handle it, or nobody who answers knows of it and
+    another may; else the weightiest end of its events in any project."""
     if record is not None and record.outcome in ("waiting", "dead"):
         return ("waiting" if record.outcome == "waiting" else "dead"), record.reason
+    if heard.behind:
+        return "waiting", f"not handled yet by {', '.join(heard.behind)}, unless it is a dead letter there"
     found: dict[End, str | None] = {}
-    for one in ended:
+    for one in heard.ended:
         word: End = "open" if one.outcome is None else one.outcome
         found[word] = found.get(word) or one.reason
     for word in ENDS:
@@ -42,7 +56,11 @@ def end_of(record: DeliveryRecord | None, ended: Iterable[Ended]) -> tuple[End, 
             return word, found[word]
     if record is not None and record.outcome == "nothing":
         return "nothing to do", record.reason
-    return "nothing to do", "no project has handled it"
+    if heard.silent:
+        return "waiting", f"no answer from {', '.join(heard.silent)}, which may have it still"
+    if heard.lately:
+        return "nothing to do", "no project follows it"
+    return "nothing to do", "no project has handled it: see `hookfetch dead list` if one should have"
 
 
 def sentence(report: ElementReport) -> str:

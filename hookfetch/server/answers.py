@@ -5,10 +5,11 @@ from typing import Protocol
 
 from hookfetch.core.codec import dump_answer, load_question
 from hookfetch.core.errors import HookfetchError, Temporary
-from hookfetch.core.kept import DeliveryFilter, DeliveryRecord, KeptDelivery
+from hookfetch.core.kept import DeliveryFilter, DeliveryRecord
 from hookfetch.core.ports import Bus, Message, Subscription
 from hookfetch.core.questions import (
     PAGE_MOST,
+    RECEPTIONS_MOST,
     REPLAYS_MOST,
     Accepted,
     AnyAnswer,
@@ -28,8 +29,8 @@ class Kept(Protocol):
     ) -> Sequence[DeliveryRecord]:
         """Return at most `limit` deliveries, newest first."""
 
-    async def find(self, delivery_id: str) -> KeptDelivery | None:
-        """Return the newest delivery of this id, or None."""
+    async def receptions(self, delivery_ids: Sequence[str], limit: int) -> Sequence[DeliveryRecord]:
+        """Return each reception of these ids, oldest first; of more than `limit` the newest."""
 
     async def replay(self, delivery_id: str) -> str:
         """Send a delivery again and return its new id."""
@@ -76,8 +77,8 @@ class IngressAnswers:
     async def _related(self, delivery_id: str) -> list[DeliveryRecord]:
         first = delivery_id.partition("~")[0]
         ids = [first, *(f"{first}~{number}" for number in range(1, REPLAYS_MOST + 1))]
-        found = [await self._deliveries.find(each) for each in dict.fromkeys((*ids, delivery_id))]
-        return [kept.record for kept in found if kept is not None]
+        wanted = tuple(dict.fromkeys((*ids, delivery_id)))
+        return list(await self._deliveries.receptions(wanted, RECEPTIONS_MOST))
 
     async def _replay(self, delivery_id: str) -> Replayed:
         try:

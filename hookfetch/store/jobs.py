@@ -189,6 +189,20 @@ def put_back(
     )
 
 
+def try_now(db: sqlite3.Connection, element: str, event_id: str, cause: str, now: float) -> None:
+    """Make the element's waiting job due at `now`, for the event too; failures and a hold stay."""
+    waiting = "SELECT id FROM jobs WHERE element = ? AND state = 'waiting'"
+    row = db.execute(waiting, (element,)).fetchone()
+    if row is not None:
+        db.execute("UPDATE jobs SET due_at = min(due_at, ?) WHERE id = ?", (now, row[0]))
+        db.execute("INSERT OR IGNORE INTO job_causes VALUES (?, ?, ?)", (row[0], event_id, cause))
+
+
+def forgive(db: sqlite3.Connection, element: str) -> None:
+    """Let the element's open jobs count failures anew, set aside no more."""
+    db.execute("UPDATE jobs SET failures = 0, set_aside_at = NULL, held = 0 WHERE element = ?", (element,))
+
+
 def forget_client(db: sqlite3.Connection, request_id: str) -> None:
     """Drop a client who was answered, whichever job it waited for."""
     db.execute("DELETE FROM job_clients WHERE request_id = ?", (request_id,))

@@ -1,11 +1,12 @@
 """What became of deliveries and elements, read from the store; and the jobs that are over, kept for it."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hookfetch.core.codec import load_record
 from hookfetch.core.commands import Outcome
 from hookfetch.core.entries import AlarmRaised, RefUpdated
+from hookfetch.core.kept import ToldFact
 from hookfetch.core.questions import (
     ENTRIES_MOST,
     EVENTS_MOST,
@@ -16,7 +17,9 @@ from hookfetch.core.questions import (
     StoryEvent,
     StoryJob,
 )
+from hookfetch.core.repository import RepositoryId, routing_key
 from hookfetch.core.why import shown
+from hookfetch.store import bindings
 
 _CAUSES_MOST = 20  # of a job; a burst has thousands
 _OPEN = (
@@ -64,6 +67,16 @@ def outcomes(db: sqlite3.Connection, delivery_ids: Sequence[str]) -> tuple[Ended
         )
         found += [Ended(delivery_id=delivery_id, outcome=end, reason=reason) for end, reason in rows]
     return tuple(found)
+
+
+def unhandled(db: sqlite3.Connection, facts: Iterable[ToldFact]) -> tuple[str, ...]:
+    """Return the ids of those of `facts` that the project is bound to and has not handled."""
+    return tuple(
+        fact.id
+        for fact in facts
+        if bindings.are_stored(db, (routing_key(RepositoryId(name)) for name in fact.repositories))
+        and db.execute("SELECT 1 FROM events WHERE id = ?", (fact.id,)).fetchone() is None
+    )
 
 
 def related(db: sqlite3.Connection, delivery_id: str) -> list[str]:

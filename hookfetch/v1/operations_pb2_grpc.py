@@ -60,6 +60,21 @@ class OperationsServiceStub:
                 request_serializer=hookfetch_dot_v1_dot_operations__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=hookfetch_dot_v1_dot_operations__pb2.ElementReport.FromString,
                 _registered_method=True)
+        self.ListElements = channel.unary_unary(
+                '/hookfetch.v1.OperationsService/ListElements',
+                request_serializer=hookfetch_dot_v1_dot_operations__pb2.ListElementsRequest.SerializeToString,
+                response_deserializer=hookfetch_dot_v1_dot_operations__pb2.ListElementsResponse.FromString,
+                _registered_method=True)
+        self.RetryElements = channel.unary_unary(
+                '/hookfetch.v1.OperationsService/RetryElements',
+                request_serializer=hookfetch_dot_v1_dot_operations__pb2.RetryElementsRequest.SerializeToString,
+                response_deserializer=hookfetch_dot_v1_dot_operations__pb2.RetryElementsResponse.FromString,
+                _registered_method=True)
+        self.ReleaseElements = channel.unary_unary(
+                '/hookfetch.v1.OperationsService/ReleaseElements',
+                request_serializer=hookfetch_dot_v1_dot_operations__pb2.ReleaseElementsRequest.SerializeToString,
+                response_deserializer=hookfetch_dot_v1_dot_operations__pb2.ReleaseElementsResponse.FromString,
+                _registered_method=True)
         self.Pause = channel.unary_unary(
                 '/hookfetch.v1.OperationsService/Pause',
                 request_serializer=hookfetch_dot_v1_dot_operations__pb2.PauseRequest.SerializeToString,
@@ -116,6 +131,34 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListElements(self, request, context):
+        """Lists elements with an open job, those that want a person's look first. It is a view of what is there
+        now: one that changes its state between two pages may be in both or in none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryElements(self, request, context):
+        """Has an element's waiting job run now, or those of all that match a glob and are set aside or failing,
+        unless they are due already. Failures stay counted until it succeeds, and what is held stays held. It
+        does not wait for the result. NOT_FOUND: there is no such element. FAILED_PRECONDITION, reason
+        NOTHING_TO_RETRY: nothing waits, as the message says.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseElements(self, request, context):
+        """Ends the quarantine or hold of an element, or of all that match a glob: failures count from 0, a
+        rewrite that is held is followed from now, and it is tried now. It does not wait for the result.
+        NOT_FOUND: there is no such element. FAILED_PRECONDITION, reason NOTHING_TO_RELEASE: none is set aside,
+        held or failing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Pause(self, request, context):
         """Pauses projects: jobs in the background are not handed out and upstreams are not asked. Deliveries
         are accepted and matched, and requests of clients are served, as ever. Paused twice is paused.
@@ -160,6 +203,21 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.Explain,
                     request_deserializer=hookfetch_dot_v1_dot_operations__pb2.ExplainRequest.FromString,
                     response_serializer=hookfetch_dot_v1_dot_operations__pb2.ElementReport.SerializeToString,
+            ),
+            'ListElements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListElements,
+                    request_deserializer=hookfetch_dot_v1_dot_operations__pb2.ListElementsRequest.FromString,
+                    response_serializer=hookfetch_dot_v1_dot_operations__pb2.ListElementsResponse.SerializeToString,
+            ),
+            'RetryElements': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryElements,
+                    request_deserializer=hookfetch_dot_v1_dot_operations__pb2.RetryElementsRequest.FromString,
+                    response_serializer=hookfetch_dot_v1_dot_operations__pb2.RetryElementsResponse.SerializeToString,
+            ),
+            'ReleaseElements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseElements,
+                    request_deserializer=hookfetch_dot_v1_dot_operations__pb2.ReleaseElementsRequest.FromString,
+                    response_serializer=hookfetch_dot_v1_dot_operations__pb2.ReleaseElementsResponse.SerializeToString,
             ),
             'Pause': grpc.unary_unary_rpc_method_handler(
                     servicer.Pause,
@@ -291,6 +349,87 @@ class OperationsService:
             '/hookfetch.v1.OperationsService/Explain',
             hookfetch_dot_v1_dot_operations__pb2.ExplainRequest.SerializeToString,
             hookfetch_dot_v1_dot_operations__pb2.ElementReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListElements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hookfetch.v1.OperationsService/ListElements',
+            hookfetch_dot_v1_dot_operations__pb2.ListElementsRequest.SerializeToString,
+            hookfetch_dot_v1_dot_operations__pb2.ListElementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryElements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hookfetch.v1.OperationsService/RetryElements',
+            hookfetch_dot_v1_dot_operations__pb2.RetryElementsRequest.SerializeToString,
+            hookfetch_dot_v1_dot_operations__pb2.RetryElementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseElements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hookfetch.v1.OperationsService/ReleaseElements',
+            hookfetch_dot_v1_dot_operations__pb2.ReleaseElementsRequest.SerializeToString,
+            hookfetch_dot_v1_dot_operations__pb2.ReleaseElementsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,7 +6,7 @@ import pytest
 
 from hookfetch.core.kept import DeliveryRecord
 from hookfetch.core.questions import ElementReport, Ended, Paused, SeenRef, SourceReport, StoryJob
-from hookfetch.core.why import end_of, sentence
+from hookfetch.core.why import Heard, end_of, sentence
 
 NOW = 1_000_000.0
 SOURCE = SourceReport(
@@ -92,4 +92,20 @@ def ended(*outcomes: str | None) -> list[Ended]:
     ],
 )
 def test_a_delivery_ends_as(record: DeliveryRecord | None, ends: list[Ended], word: str) -> None:
-    assert end_of(record, ends)[0] == word
+    assert end_of(record, Heard(ended=ends))[0] == word
+
+
+@pytest.mark.parametrize(
+    ("heard", "word", "reason"),
+    [
+        (Heard(ended=ended("done"), behind=["q"]), "waiting", "not handled yet by q"),
+        (Heard(ended=ended("done"), silent=["q"]), "done", None),
+        (Heard(silent=["q"], lately=True), "waiting", "no answer from q"),
+        (Heard(lately=True), "nothing to do", "no project follows it"),
+        (Heard(), "nothing to do", "hookfetch dead list"),
+    ],
+)
+def test_what_is_not_known_yet_is_not_told_as_an_end(heard: Heard, word: str, reason: str | None) -> None:
+    told, why = end_of(RELAYED, heard)
+    assert told == word
+    assert why is None if reason is None else reason in str(why)

@@ -88,6 +88,14 @@ async def test_where_disks_do_not_last_the_broker_keeps_what_was_answered_202(
     [update] = await service.updates(1)
     assert update.causes == (delivery,)
     assert after in str(update.changes[0].ref)
+    kept = await service.post("alpha", *await service.push("alpha", "can be sent again"))
+    operations = service.client.operations
+    async with asyncio.timeout(WITHIN):
+        while not any(each.relayed_at for each in (await operations.story(kept)).deliveries):
+            await asyncio.sleep(0.05)
+        again = await operations.replay(kept)
+        while again not in [each.id for each in (await operations.story(again)).deliveries]:
+            await asyncio.sleep(0.05)
 
 
 async def test_a_broker_that_is_away_keeps_nobody_waiting_at_the_door(
@@ -199,7 +207,7 @@ async def test_a_dead_letter_is_listed_with_its_reason_and_replayed_after_a_fix(
         body=body,
         received_at=0.0,
     )
-    await asyncio.to_thread(append_from_outside, lab.root / "state/spool", delivery)
+    await asyncio.to_thread(append_from_outside, lab.root / "state/spool", delivery, 2**30)
     async with asyncio.timeout(WITHIN):
         while "later/1" not in (listed := await asyncio.to_thread(_hookfetch, lab, "dead", "list")):
             await asyncio.sleep(0.1)

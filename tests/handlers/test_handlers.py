@@ -39,6 +39,7 @@ from hookfetch.core.policy import Policy
 from hookfetch.core.repository import RepositoryId, identify
 from hookfetch.core.rewrites import Rewrite
 from hookfetch.core.sources import Element, Ref, Source
+from hookfetch.core.standing import ElementStanding
 from hookfetch.core.state import RetryPolicy, RunningJob
 from hookfetch.handlers import HANDLERS, decide
 
@@ -77,6 +78,15 @@ class State:
     warned: dict[str, list[Rewrite]] = field(default_factory=dict)
     seen: dict[RepositoryId, dict[str, RemoteRef]] = field(default_factory=dict)
     waiting: frozenset[str] = frozenset()
+    stands: list[ElementStanding] = field(default_factory=list)
+    holding: list[str] = field(default_factory=list)
+    paused: bool = False
+
+    def standing(self) -> list[ElementStanding]:
+        return self.stands
+
+    def kept_back(self) -> list[str]:
+        return self.holding
 
     def rewrites(self, element: str) -> list[Rewrite]:
         return self.warned.get(element, [])

@@ -60,8 +60,8 @@ def test_the_first_pause_stays_until_it_is_resumed(db: sqlite3.Connection) -> No
     pause.pause(db, first)
     pause.pause(db, Paused(since=2.0, reason="again", by="you"))
     assert pause.paused(db) == first
-    pause.resume(db)
-    pause.resume(db)
+    pause.resume(db, 3.0)
+    pause.resume(db, 4.0)
     assert pause.paused(db) is None
 
 

@@ -1,33 +1,21 @@
-"""OperationsService: stories, reports, pauses. It puts answers together and decides nothing else."""
+"""OperationsService: stories, reports, elements, pauses. It asks those who run, and decides nothing."""
 
 import asyncio
-import base64
-import binascii
-import json
-from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any, TypeVar, cast
-from urllib.parse import unquote
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
 
 import grpc
 import structlog
-from google.protobuf import json_format
-from google.protobuf.message import Message
-from pydantic import TypeAdapter
 
 from hookfetch.core.events import PauseRequested, ResumeRequested
-from hookfetch.core.kept import DeliveryFilter, DeliveryRecord
+from hookfetch.core.kept import DeliveryFilter
 from hookfetch.core.questions import (
     PAGE_MOST,
-    Accepted,
     AnyAnswer,
     DeliveriesAsked,
     ElementReport,
-    Ended,
     OutcomesAsked,
-    ProjectOutcomes,
     ProjectReport,
     ProjectStory,
     ReplayAsked,
@@ -36,35 +24,48 @@ from hookfetch.core.questions import (
     StoryAsked,
     WhyAsked,
 )
-from hookfetch.core.why import ENDS, end_of
+from hookfetch.core.why import ENDS
+from hookfetch.server.grpc.checks import named, peer, served
+from hookfetch.server.grpc.elements import COMMAND_SECONDS, ElementCalls
 from hookfetch.server.grpc.errors import Answering, failed, invalid, not_found, unavailable
-from hookfetch.server.grpc.questions import OfProject, Questions, newest
+from hookfetch.server.grpc.questions import Questions, all_of, newest
 from hookfetch.server.grpc.requests import Request, Requests
+from hookfetch.server.grpc.stories import (
+    Seen,
+    Standing,
+    gone,
+    message_of,
+    page_place,
+    page_token,
+    repeats_marked,
+    seen_in,
+    told_lately,
+    unknown,
+)
 from hookfetch.v1 import operations_pb2 as pb
 from hookfetch.v1 import operations_pb2_grpc
 
-MAX_NAME = 1000  # characters of an id or a name
 MAX_REASON = 500
-COMMAND_SECONDS = 30.0  # for a pause or its end to be stored
 
 Context = grpc.aio.ServicerContext[Any, Any]
-M = TypeVar("M", bound=Message)
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    ingress: str
-    record: DeliveryRecord
-
-
 class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
-    """Serves `projects` by asking those who run."""
+    """Serves `projects` by asking those who run. `clock` gives Unix seconds."""
 
-    def __init__(self, questions: Questions, requests: Requests, projects: Iterable[str]) -> None:
+    def __init__(
+        self,
+        questions: Questions,
+        requests: Requests,
+        projects: Iterable[str],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
         self._questions = questions
         self._requests = requests
         self._projects = frozenset(projects)
+        self._elements = ElementCalls(questions, requests, self._projects)
 
     async def ListDeliveries(  # noqa: N802  the contract's name
         self, request: pb.ListDeliveriesRequest, context: Context
@@ -79,7 +80,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
                 since=request.since if request.HasField("since") else None,
                 until=request.until if request.HasField("until") else None,
             )
-            before = _place(request.page_token)
+            before = page_place(request.page_token)
             answers = await self._questions.ask(
                 lambda key, inbox: DeliveriesAsked(
                     id=key, reply_to=inbox, wanted=wanted, limit=limit, before=before
@@ -87,17 +88,17 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
                 lambda _: True,
                 settle=True,
             )
-            page = sorted(_seen(answers), key=_order, reverse=True)[:limit]
-            ended, silent = await self._ended([seen.record.id for seen in page])
-            shown = [_delivery(seen, ended[seen.record.id]) for seen in page]
+            page = seen_in(answers)[::-1][:limit]
+            standing = await self._standing(page)
+            shown = [standing.message(seen) for seen in page]
             return pb.ListDeliveriesResponse(
                 deliveries=[
                     each
                     for each in shown
                     if not request.HasField("outcome") or each.outcome == request.outcome
                 ],
-                next_page_token=_token(page[-1].record) if len(page) == limit else "",
-                silent=silent,
+                next_page_token=page_token(page[-1].record) if len(page) == limit else "",
+                silent=standing.silent,
             )
 
     async def GetDelivery(  # noqa: N802  the contract's name
@@ -105,31 +106,26 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
     ) -> pb.Story:
         """Tell a delivery's story."""
         async with Answering(context):
-            _named("id", request.id)
+            named("id", request.id)
             # The story of a replay is told with that of the delivery it repeats.
             answers = await self._story(request.id.partition("~")[0])
-            seen = sorted(_seen(answers), key=_order)
+            seen = repeats_marked(seen_in(answers))
             stories = newest(answers, ProjectStory)
             told = [
                 story for _, story in sorted(stories.items()) if story.events or story.jobs or story.entries
             ]
-            silent = sorted(self._projects - stories.keys())
             if not seen and not told:
-                raise _unknown(request.id, silent)
-            ended: dict[str, list[Ended]] = defaultdict(list)
-            for story in told:
-                for event in story.events:
-                    end = Ended(delivery_id=event.delivery_id, outcome=event.outcome, reason=event.reason)
-                    ended[event.delivery_id].append(end)
+                raise unknown(request.id, sorted(self._projects - stories.keys()))
+            standing = await self._standing(seen, request.id, answer=stories.keys())
             mine = next((each.record for each in reversed(seen) if each.record.id == request.id), None)
-            outcome, reason = end_of(mine, ended[request.id])
+            outcome, reason = standing.of(request.id, mine)
             return pb.Story(
                 id=request.id,
                 outcome=outcome,
                 reason=reason,
-                deliveries=[_delivery(each, ended[each.record.id]) for each in seen],
+                deliveries=[standing.message(each) for each in seen],
                 projects=[message_of(story, pb.ProjectStory) for story in told],
-                silent=silent,
+                silent=sorted({*standing.silent, *(self._projects - stories.keys())}),
             )
 
     async def ReplayDelivery(  # noqa: N802  the contract's name
@@ -137,11 +133,15 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
     ) -> pb.ReplayDeliveryResponse:
         """Have the ingress that accepted a delivery send it again."""
         async with Answering(context):
-            _named("id", request.id)
-            seen = [each for each in _seen(await self._story(request.id)) if each.record.id == request.id]
+            named("id", request.id)
+            answers = await self._story(request.id)
+            seen = [each for each in seen_in(answers) if each.record.id == request.id]
             if not seen:
-                raise _unknown(request.id, [])
-            ingress = max(seen, key=_order).ingress
+                handled = (story.events for story in newest(answers, ProjectStory).values())
+                if any(event.delivery_id == request.id for events in handled for event in events):
+                    raise gone(request.id)
+                raise unknown(request.id, [])
+            ingress = seen[-1].ingress
             answers = await self._questions.ask(
                 lambda key, inbox: ReplayAsked(
                     id=key, reply_to=inbox, ingress=ingress, delivery_id=request.id
@@ -154,7 +154,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
             if replayed.delivery_id is None:
                 reason = replayed.refused or "the ingress gave no reason"
                 raise unavailable(reason) if replayed.temporary else failed("REPLAY_REFUSED", reason)
-            _log.info("replayed", delivery_id=request.id, replay=replayed.delivery_id, by=_peer(context))
+            _log.info("replayed", delivery_id=request.id, replay=replayed.delivery_id, by=peer(context))
             return pb.ReplayDeliveryResponse(id=replayed.delivery_id)
 
     async def Explain(  # noqa: N802  the contract's name
@@ -162,12 +162,12 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
     ) -> pb.ElementReport:
         """Tell where an element stands."""
         async with Answering(context):
-            _named("element", request.element)
+            named("element", request.element)
             project = request.project
-            self._served([project])
+            served([project], self._projects)
             answers = await self._questions.ask(
                 lambda key, inbox: WhyAsked(id=key, reply_to=inbox, project=project, element=request.element),
-                _all_of([project]),
+                all_of([project]),
             )
             report = newest(answers, ElementReport).get(project)
             if report is None:
@@ -176,6 +176,27 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
                 raise not_found("element", request.element, f"{project!r} has no element {request.element!r}")
             return message_of(report, pb.ElementReport)
 
+    async def ListElements(  # noqa: N802  the contract's name
+        self, request: pb.ListElementsRequest, context: Context
+    ) -> pb.ListElementsResponse:
+        """List elements with an open job."""
+        async with Answering(context):
+            return await self._elements.list(request)
+
+    async def RetryElements(  # noqa: N802  the contract's name
+        self, request: pb.RetryElementsRequest, context: Context
+    ) -> pb.RetryElementsResponse:
+        """Try elements now."""
+        async with Answering(context):
+            return await self._elements.retry(request, peer(context))
+
+    async def ReleaseElements(  # noqa: N802  the contract's name
+        self, request: pb.ReleaseElementsRequest, context: Context
+    ) -> pb.ReleaseElementsResponse:
+        """End the quarantine or hold of elements."""
+        async with Answering(context):
+            return await self._elements.release(request, peer(context))
+
     async def Pause(  # noqa: N802  the contract's name
         self, request: pb.PauseRequest, context: Context
     ) -> pb.PauseResponse:
@@ -183,7 +204,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
         async with Answering(context):
             if len(request.reason) > MAX_REASON:
                 raise invalid("reason", f"has at most {MAX_REASON} characters")
-            reason, by = " ".join(request.reason.split()), _peer(context)
+            reason, by = " ".join(request.reason.split()), peer(context)
             done = await self._command(
                 request.projects,
                 lambda key, inbox: PauseRequested(id=key, reason=reason, by=by, reply_to=inbox),
@@ -196,7 +217,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
     ) -> pb.ResumeResponse:
         """Let projects go on."""
         async with Answering(context):
-            by = _peer(context)
+            by = peer(context)
             done = await self._command(
                 request.projects, lambda key, inbox: ResumeRequested(id=key, by=by, reply_to=inbox)
             )
@@ -211,7 +232,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
         """Tell how the projects are."""
         async with Answering(context):
             answers = await self._questions.ask(
-                lambda key, inbox: StateAsked(id=key, reply_to=inbox), _all_of(self._projects)
+                lambda key, inbox: StateAsked(id=key, reply_to=inbox), all_of(self._projects)
             )
             found = newest(answers, ProjectReport)
             return pb.StateResponse(
@@ -225,28 +246,28 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
     async def _story(self, delivery_id: str) -> list[AnyAnswer]:
         return await self._questions.ask(
             lambda key, inbox: StoryAsked(id=key, reply_to=inbox, delivery_id=delivery_id),
-            _all_of(self._projects),
+            all_of(self._projects),
             settle=True,
         )
 
-    async def _ended(self, ids: Sequence[str]) -> tuple[dict[str, list[Ended]], list[str]]:
-        ended: dict[str, list[Ended]] = defaultdict(list)
+    async def _standing(
+        self, seen: Sequence[Seen], *others: str, answer: Collection[str] | None = None
+    ) -> Standing:
+        """Return how the deliveries in `seen`, and `others` by id, stand. It waits for the projects that are
+        to `answer`, all of them by default."""
+        ids = tuple(dict.fromkeys((*others, *(each.record.id for each in seen))))
         if not ids:
-            return ended, []
-        unique = tuple(dict.fromkeys(ids))
+            return Standing((), (), ())
+        facts = tuple(told_lately(seen, self._clock()))
         answers = await self._questions.ask(
-            lambda key, inbox: OutcomesAsked(id=key, reply_to=inbox, delivery_ids=unique),
-            _all_of(self._projects),
+            lambda key, inbox: OutcomesAsked(id=key, reply_to=inbox, delivery_ids=ids, facts=facts),
+            all_of(self._projects if answer is None else answer),
         )
-        found = newest(answers, ProjectOutcomes)
-        for answer in found.values():
-            for one in answer.ended:
-                ended[one.delivery_id].append(one)
-        return ended, sorted(self._projects - found.keys())
+        return Standing(answers, self._projects, facts)
 
     async def _command(self, wanted: Sequence[str], make: Callable[[str, str], Request]) -> list[str]:
         projects = sorted(set(wanted) or self._projects)
-        self._served(projects)
+        served(projects, self._projects)
         try:
             async with asyncio.timeout(COMMAND_SECONDS), asyncio.TaskGroup() as group:
                 for project in projects:
@@ -257,88 +278,3 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return projects
-
-    def _served(self, projects: Iterable[str]) -> None:
-        for project in projects:
-            _named("project", project)
-            if project not in self._projects:
-                raise not_found("project", project, f"no project of this name is served here: {project!r}")
-
-
-def message_of(value: object, kind: type[M]) -> M:
-    """Return a value of `core.questions` as the message that has its fields."""
-    fields = _plain(cast("Hashable", type(value))).dump_python(value, mode="json")
-    return json_format.ParseDict(fields, kind(), ignore_unknown_fields=True)
-
-
-@lru_cache(maxsize=64)
-def _plain(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
-def _all_of(projects: Collection[str]) -> Callable[[Collection[AnyAnswer]], bool]:
-    def enough(answers: Collection[AnyAnswer]) -> bool:
-        return {each.project for each in answers if isinstance(each, OfProject)} >= set(projects)
-
-    return enough
-
-
-def _seen(answers: Iterable[AnyAnswer]) -> list[_Seen]:
-    return [
-        _Seen(ingress=answer.ingress, record=record)
-        for answer in answers
-        if isinstance(answer, Accepted)
-        for record in answer.records
-    ]
-
-
-def _order(seen: _Seen) -> tuple[float, str]:
-    return seen.record.received_at, seen.record.id
-
-
-def _delivery(seen: _Seen, ended: Iterable[Ended]) -> pb.Delivery:
-    message = message_of(replace(seen.record, place=None), pb.Delivery)
-    message.ingress = seen.ingress
-    outcome, reason = end_of(seen.record, ended)
-    message.outcome = outcome
-    message.ClearField("reason")
-    if reason is not None:
-        message.reason = reason
-    return message
-
-
-def _token(record: DeliveryRecord) -> str:
-    return base64.urlsafe_b64encode(json.dumps([record.received_at, record.id]).encode()).decode()
-
-
-def _place(token: str) -> tuple[float, str] | None:
-    if not token:
-        return None
-    try:
-        match json.loads(base64.urlsafe_b64decode(token)):
-            case [float(at), str(name)]:
-                return at, name
-    except (ValueError, binascii.Error, RecursionError):
-        pass
-    raise invalid("page_token", "is not one that a page gave")
-
-
-def _named(field: str, value: str) -> None:
-    if not value:
-        raise invalid(field, "must not be empty")
-    if len(value) > MAX_NAME:
-        raise invalid(field, f"has at most {MAX_NAME} characters")
-
-
-def _unknown(delivery_id: str, silent: Sequence[str]) -> Exception:
-    text = (
-        f"{delivery_id}: nobody who answered knows it: see `hookfetch deliveries list` for the ids; it may "
-        "be older than is kept, or its ingress away"
-    )
-    if silent:
-        return unavailable(f"{text}; no answer from {', '.join(silent)}")
-    return not_found("delivery", delivery_id, text)
-
-
-def _peer(context: Context) -> str:
-    return unquote(str(context.peer()))

@@ -14,6 +14,7 @@ from hookfetch.core.questions import (
     AnyAnswer,
     AnyQuestion,
     ElementReport,
+    ProjectElements,
     ProjectOutcomes,
     ProjectReport,
     ProjectStory,
@@ -25,8 +26,8 @@ SETTLE_SECONDS = 0.3
 MAX_ASKED = 100
 MAX_ANSWERS = 1000
 
-OfProject = ProjectStory | ProjectOutcomes | ElementReport | ProjectReport
-P = TypeVar("P", ProjectStory, ProjectOutcomes, ElementReport, ProjectReport)
+OfProject = ProjectStory | ProjectOutcomes | ElementReport | ProjectReport | ProjectElements
+P = TypeVar("P", ProjectStory, ProjectOutcomes, ElementReport, ProjectReport, ProjectElements)
 
 
 @dataclass(slots=True)
@@ -101,6 +102,15 @@ class Questions:
         if asked is not None and len(asked.answers) < MAX_ANSWERS:  # else: too late for anyone to hear
             asked.answers.append(load_answer(message.body))
             asked.changed.set()
+
+
+def all_of(projects: Collection[str]) -> Callable[[Collection[AnyAnswer]], bool]:
+    """Return what tells whether every one of `projects` has answered."""
+
+    def enough(answers: Collection[AnyAnswer]) -> bool:
+        return {each.project for each in answers if isinstance(each, OfProject)} >= set(projects)
+
+    return enough
 
 
 def newest(answers: Collection[AnyAnswer], kind: type[P]) -> dict[str, P]:

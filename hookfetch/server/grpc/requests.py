@@ -5,7 +5,14 @@ import secrets
 from collections.abc import Callable
 
 from hookfetch.core.codec import dump_event, load_reply
-from hookfetch.core.events import FetchRequested, PauseRequested, ResumeRequested, TrackRequested
+from hookfetch.core.events import (
+    FetchRequested,
+    PauseRequested,
+    ReleaseRequested,
+    ResumeRequested,
+    RetryRequested,
+    TrackRequested,
+)
 from hookfetch.core.jobs import Reply
 from hookfetch.core.ports import Bus, Inbox, Message
 from hookfetch.server.grpc.errors import exhausted, unavailable
@@ -14,7 +21,9 @@ MAX_PENDING = 1000
 # A job has less than 30 minutes; who waits longer waits for a coordinator that will not answer.
 ANSWER_SECONDS = 1800.0
 
-Request = TrackRequested | FetchRequested | PauseRequested | ResumeRequested
+Request = (
+    TrackRequested | FetchRequested | PauseRequested | ResumeRequested | RetryRequested | ReleaseRequested
+)
 
 
 class Requests:

@@ -13,10 +13,11 @@ from hookfetch.client.telling import page_lines, report_lines, state_lines, stor
 from hookfetch.coordinator.answers import Answers
 from hookfetch.core.errors import ElementError, Permanent
 from hookfetch.core.events import TrackRequested
-from hookfetch.core.kept import DeliveryFilter, DeliveryRecord, KeptDelivery, ToldFact
+from hookfetch.core.kept import DeliveryFilter, DeliveryRecord, ToldFact
+from hookfetch.core.ports import Bus
 from hookfetch.server.answers import IngressAnswers
 from hookfetch.server.grpc.server import GrpcServer
-from tests.coordinator.test_coordinator import NEW, OLD, FakeEngine, Service, until, until_rows
+from tests.coordinator.service import NEW, OLD, FakeEngine, Service, until, until_rows
 
 
 class KeptList:
@@ -36,9 +37,8 @@ class KeptList:
             if wanted.admits(each) and (before is None or (each.received_at, each.id) < before)
         ][:limit]
 
-    async def find(self, delivery_id: str) -> KeptDelivery | None:
-        found = [each for each in self.records if each.id == delivery_id]
-        return KeptDelivery(record=found[-1], headers=None, body=None) if found else None
+    async def receptions(self, delivery_ids: Sequence[str], limit: int) -> Sequence[DeliveryRecord]:
+        return [each for each in self.records if each.id in delivery_ids][-limit:]
 
     async def replay(self, delivery_id: str) -> str:
         if delivery_id.endswith("gone"):
@@ -80,12 +80,17 @@ class Operated:
 
 @asynccontextmanager
 async def operated(
-    root: Path, engine: FakeEngine, projects: Sequence[str] = ("p",)
+    root: Path,
+    engine: FakeEngine,
+    projects: Sequence[str] = ("p",),
+    *,
+    bus: Bus | None = None,
+    project: str = "p",
 ) -> AsyncIterator[Operated]:
-    async with Service(root, engine) as service:
+    async with Service(root, engine, bus=bus, project=project) as service:
         coordinator = service.coordinator
         answers = Answers(
-            project="p",
+            project=project,
             database=service.database,
             bus=service.bus,
             loader=service.loader,
@@ -241,6 +246,16 @@ async def test_why_and_state_tell_that_a_project_is_unhealthy(tmp_path: Path) ->
         assert report.summary == "The project is unhealthy: project.conf: no such plugin"
         state = await lab.operations.state()
         assert state.projects[0].unhealthy == "project.conf: no such plugin"
+
+
+async def test_state_tells_what_hooks_missed(tmp_path: Path) -> None:
+    async with operated(tmp_path, FakeEngine()) as lab:
+        line = next(iter(state_lines(await lab.operations.state())))
+        assert "hooks missed" not in line
+        await lab.service.rows("INSERT INTO hooked VALUES ('a', 1.0, 2, 5.0), ('b', 2.0, 1, 9.0)")
+        state = await lab.operations.state()
+        assert (state.projects[0].missed_by_hooks, state.projects[0].last_missed_at) == (3, 9.0)
+        assert "hooks missed 3, the last at " in next(iter(state_lines(state)))
 
 
 async def test_a_pause_holds_a_push_serves_requests_and_a_resume_lets_it_through(tmp_path: Path) -> None:

@@ -1,0 +1,109 @@
+"""`hookfetch elements`: which elements have work open, and an operator's word on those that fail."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from hookfetch.cli.operating import asking, warn, why
+from hookfetch.cli.shared import json_option, run, server_option
+
+_STATE = click.Choice(["set-aside", "held", "failing", "running", "waiting"])
+
+
+@click.group()
+def elements() -> None:
+    """Elements with work open: which wait, fail or are set aside; have them tried again."""
+
+
+@elements.command(name="list")
+@server_option
+@json_option
+@click.option("--project", "projects", multiple=True, help="Only this project (may be repeated).")
+@click.option("--state", "states", type=_STATE, multiple=True, help="Only in this state (may be repeated).")
+@click.option("--element", "globs", multiple=True, metavar="GLOB", help="Only these, as `core/**.bst`.")
+@click.option("--count", type=click.IntRange(min=1), default=50, show_default=True, help="At most so many.")
+def elements_list(
+    server: str,
+    as_json: bool,
+    projects: tuple[str, ...],
+    states: tuple[str, ...],
+    globs: tuple[str, ...],
+    count: int,
+) -> None:
+    """Print elements with open jobs: set aside, held and failing ones first, then what runs and waits."""
+    from hookfetch.client.telling import element_line, elements_line, rests_line, silent_line
+
+    async def show(operations: Any) -> None:
+        token, left = "", count
+        while True:
+            page = await operations.elements(
+                projects=projects,
+                states=[state.replace("-", " ") for state in states],
+                globs=globs,
+                after=token,
+            )
+            for each in page.elements[:left]:
+                click.echo(json.dumps(asdict(each)) if as_json else element_line(each))
+            left -= len(page.elements[:left])
+            token = page.next_page_token
+            if not left or not token:
+                break
+        if not as_json:
+            click.echo(elements_line(page, shown=count - left))
+        warn(rests_line(page.paused))
+        warn(silent_line(page.silent))
+
+    run(asking(server, show))
+
+
+@elements.command(name="retry")
+@click.argument("element", metavar="ELEMENT|GLOB")
+@click.option("--project", required=True)
+@server_option
+@json_option
+def elements_retry(element: str, project: str, server: str, as_json: bool) -> None:
+    """Try what waits now, without waiting for the result; failures stay counted until it succeeds."""
+    from hookfetch.client.telling import left_line, rests_line
+
+    async def send(operations: Any) -> None:
+        done = await operations.retry(project, element)
+        for name in done.elements:
+            click.echo(
+                json.dumps({"project": project, "element": name, "retried": True})
+                if as_json
+                else f"{name}  tried now"
+            )
+        warn(left_line(done.left))
+        warn(rests_line([project] if done.paused else ()))
+
+    run(asking(server, send))
+
+
+@elements.command(name="release")
+@click.argument("element", metavar="ELEMENT|GLOB")
+@click.option("--project", required=True)
+@server_option
+@json_option
+def elements_release(element: str, project: str, server: str, as_json: bool) -> None:
+    """End quarantine and hold: count failures anew, follow rewritten history, and try it now."""
+    from hookfetch.client.telling import left_line, rests_line
+
+    async def send(operations: Any) -> None:
+        done = await operations.release(project, element)
+        for name in done.elements:
+            click.echo(
+                json.dumps({"project": project, "element": name, "released": True})
+                if as_json
+                else f"{name}  released, tried now"
+            )
+        warn(left_line(done.left))
+        warn(rests_line([project] if done.paused else ()))
+
+    run(asking(server, send))
+
+
+elements.add_command(why, "show")  # one report, found under both names
+
+COMMANDS = (elements,)
