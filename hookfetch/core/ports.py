@@ -1,4 +1,4 @@
-"""The outside world as small Protocols. Adapters implement them; `bootstrap.py` chooses."""
+"""The outside world as small Protocols. Adapters implement them; `bootstrap` chooses."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
