@@ -19,9 +19,10 @@ from hookfetch.core.codec import dump_event
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.errors import Rejected, Temporary
 from hookfetch.core.events import Pinged, UpstreamFact
-from hookfetch.core.kept import FACTS_MOST, DeliveryRecord, Outcome, Place, ToldFact
+from hookfetch.core.kept import DeliveryRecord, Outcome, Place
 from hookfetch.core.ports import Bus, DeadLetter, Forge, Message, Spool, Spooled
 from hookfetch.core.repository import RepositoryId, routing_key
+from hookfetch.server.relayed import Ended, record_of, why_nothing
 from hookfetch.spool.record import encode_delivery
 
 # Deliveries, and bytes of their bodies, on their way at once.
@@ -55,15 +56,6 @@ class _Told:
     nothing: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    spooled: Spooled
-    outcome: Outcome
-    reason: str | None
-    facts: Sequence[UpstreamFact]
-    at: float
-
-
 class Relay:
     """Takes from `spool`, parses with the forge of the delivery's hook, publishes on `bus`.
 
@@ -90,7 +82,7 @@ class Relay:
         self._waits: dict[str, str] = {}  # what is away, and its last error
         self._held: dict[tuple[int, int], Spooled] = {}  # taken and not yet done, oldest first
         self._held_bytes = 0  # of their bodies
-        self._ended: list[_Ended] = []
+        self._ended: list[Ended] = []
         self._some_ended = asyncio.Event()
         self._some_done = asyncio.Event()
         self._last: dict[RepositoryId, asyncio.Task[None]] = {}
@@ -189,7 +181,7 @@ class Relay:
             return self._letter(spooled, f"{type(error).__name__}: {error}")
         # A fact that names no repository concerns no project.
         told = [fact for fact in facts if fact.repositories and not isinstance(fact, Pinged)]
-        return _Told(told, None if told else _why_nothing(facts))
+        return _Told(told, None if told else why_nothing(facts))
 
     def _letter(self, spooled: Spooled, reason: str) -> DeadLetter:
         return DeadLetter(
@@ -228,7 +220,7 @@ class Relay:
     def _end(
         self, spooled: Spooled, outcome: Outcome, reason: str | None, facts: Sequence[UpstreamFact]
     ) -> None:
-        self._ended.append(_Ended(spooled, outcome, reason, facts, self._clock()))
+        self._ended.append(Ended(spooled, outcome, reason, facts, self._clock()))
         self._some_ended.set()
 
     async def _acknowledge(self) -> None:
@@ -246,12 +238,12 @@ class Relay:
                 self._held_bytes -= len(each.spooled.delivery.body)
         self._some_done.set()
 
-    async def _note(self, ended: Sequence[_Ended]) -> None:
+    async def _note(self, ended: Sequence[Ended]) -> None:
         if self._book is None or not ended:
             return
         try:
             place = self._place or (lambda _: None)
-            await self._book.note([_record(each, place(each.spooled)) for each in ended])
+            await self._book.note([record_of(each, place(each.spooled)) for each in ended])
         except Exception as error:  # noqa: BLE001 (logged: a list that lacks a line holds up no delivery)
             _log.error("not_noted", deliveries=len(ended), reason=f"{type(error).__name__}: {error}")
 
@@ -277,34 +269,3 @@ class Relay:
             else:
                 self._waits.pop(waits, None)
                 return result
-
-
-def _why_nothing(facts: Sequence[UpstreamFact]) -> str:
-    if any(isinstance(fact, Pinged) for fact in facts):
-        return "the forge only tried the hook"
-    return "it names no repository" if facts else "it tells of nothing that is followed"
-
-
-def _record(ended: _Ended, place: Place | None) -> DeliveryRecord:
-    delivery = ended.spooled.delivery
-    facts = tuple(
-        ToldFact(
-            id=fact.id,
-            type=fact.type,
-            repositories=tuple(fact.repositories),
-            ref=getattr(fact, "ref", None),
-        )
-        for fact in ended.facts[:FACTS_MOST]
-    )
-    return DeliveryRecord(
-        id=delivery.id,
-        hook=delivery.hook,
-        received_at=delivery.received_at,
-        relayed_at=ended.at,
-        bytes=len(delivery.body),
-        outcome=ended.outcome,
-        reason=ended.reason,
-        facts=facts,
-        fact_count=len(ended.facts),
-        place=place,
-    )
