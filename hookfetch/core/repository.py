@@ -15,6 +15,11 @@ RepositoryId = NewType("RepositoryId", str)
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "git": 9418}
 _SCHEMES = frozenset({"http", "https", "ssh", "git", "git+ssh", "git+https", "ssh+git"})
+# What nearly every payload and element writes: no port, no query, nothing escaped. `urlsplit` finds the same,
+# in four times the time.
+_PLAIN = re.compile(
+    r"(?:https|git|ssh)://(?:[A-Za-z0-9_-]+@)?(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)/(?P<path>[A-Za-z0-9._~/-]+)"
+)
 # scp form: [user@]host:path. `host://` is a scheme, `name::` one of git's remote helpers, and what
 # starts with a dash an option.
 _SCP = re.compile(
@@ -31,6 +36,9 @@ def identify(url: str) -> RepositoryId | None:
     dropped, for a forge's ssh and https ports differ.
     """
     url = url.strip()
+    plain = _PLAIN.fullmatch(url)
+    if plain is not None:
+        return _join(plain["host"], None, plain["path"])
     if "://" in url:
         try:
             parts = urlsplit(url)

@@ -54,6 +54,7 @@ _SELECT = (
     " WHERE first.id = delivery.id AND first.received_at < delivery.received_at) FROM delivery"
 )
 
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 _log = structlog.get_logger(__name__)
 
 
@@ -234,7 +235,7 @@ def _row(record: DeliveryRecord) -> tuple[object, ...]:
         record.bytes,
         record.outcome,
         record.reason,
-        json.dumps(facts, separators=(",", ":")),
+        _compact(facts),
         record.fact_count,
         *((place.segment, place.offset, place.ordinal) if place else (None, None, None)),
     )

@@ -102,3 +102,18 @@ def test_an_identity_as_a_url_is_the_same_identity(segments: list[str]) -> None:
     once = identify("https://example.org/" + "/".join(segments))
     if once is not None:
         assert identify(f"ssh://{once}") in (once, identify(f"ssh://{once}.git"))
+
+
+_names = st.text(alphabet="abzXY019-", min_size=1, max_size=4)
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(
+    st.sampled_from(["https", "git", "ssh"]),
+    st.sampled_from(["", "git@", "a-b_c@"]),
+    st.lists(_names, min_size=1, max_size=3).map(".".join),
+    st.lists(st.text(alphabet="aZ0._~-", max_size=4), min_size=1, max_size=4).map("/".join),
+)
+def test_the_plain_form_is_read_as_any_other(scheme: str, user: str, host: str, path: str) -> None:
+    url = f"{scheme}://{user}{host}/{path}"
+    assert identify(url) == identify(f"{url}?read=whole")
