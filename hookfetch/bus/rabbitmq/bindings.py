@@ -10,12 +10,11 @@ time (which changes nothing where they are), so bindings that an operator remove
 import json
 import uuid
 
-from aio_pika import Message as AmqpMessage
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aiormq.abc import AbstractChannel as UnderlayChannel
 
 from hookfetch.bus.rabbitmq.link import Link, temporary
-from hookfetch.bus.rabbitmq.publisher import Publisher, amqp_message
+from hookfetch.bus.rabbitmq.publisher import AmqpMessage, Publisher, amqp_message
 from hookfetch.bus.rabbitmq.topology import (
     FACTS,
     bindings_queue,

@@ -12,13 +12,12 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 import structlog
-from aio_pika import DeliveryMode
-from aio_pika import Message as AmqpMessage
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from aiormq.exceptions import ChannelLockedResource
+from pamqp.common import FieldTable
 
 from hookfetch.bus.rabbitmq.link import Link, temporary
-from hookfetch.bus.rabbitmq.publisher import EARLIER, Publisher
+from hookfetch.bus.rabbitmq.publisher import EARLIER, AmqpMessage, Publisher, persistent
 from hookfetch.bus.rabbitmq.topology import DEAD, DEAD_LIMIT, DELIVERY_LIMIT, PROBE, declare_dead, origin_of
 from hookfetch.core.errors import Temporary
 from hookfetch.core.ports import DeadLetter, Judge, Verdict
@@ -151,18 +150,14 @@ class _Letters:
 
 def _dump(letter: DeadLetter) -> AmqpMessage:
     # The id stands in the headers: a delivery's may be longer than the property allows.
-    return AmqpMessage(
-        letter.body,
-        message_id=str(uuid.uuid4()),
-        delivery_mode=DeliveryMode.PERSISTENT,
-        headers={
-            "id": letter.id,
-            "origin": letter.origin,
-            "reason": letter.reason,
-            "attempts": letter.attempts,
-            "failed-at": repr(letter.failed_at),
-        },
-    )
+    headers: FieldTable = {
+        "id": letter.id,
+        "origin": letter.origin,
+        "reason": letter.reason,
+        "attempts": letter.attempts,
+        "failed-at": repr(letter.failed_at),
+    }
+    return persistent(str(uuid.uuid4()), letter.body, headers)
 
 
 def letter_in(message: AbstractIncomingMessage) -> DeadLetter:

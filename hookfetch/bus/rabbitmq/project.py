@@ -6,13 +6,12 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 import structlog
-from aio_pika import Message as AmqpMessage
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
 from hookfetch.bus.attempts import Backoff
 from hookfetch.bus.rabbitmq.consumer import AmqpConsumer, Deliveries, Settling, is_probe
 from hookfetch.bus.rabbitmq.link import Link
-from hookfetch.bus.rabbitmq.publisher import Publisher
+from hookfetch.bus.rabbitmq.publisher import Publisher, persistent
 from hookfetch.bus.rabbitmq.topology import PROBE, declare_project, project_queue
 from hookfetch.core.errors import Temporary
 
@@ -92,7 +91,7 @@ class ProjectConsumer(AmqpConsumer):
         queue = await channel.get_queue(project_queue(self.project))
         if not queue.declaration_result.message_count:
             # By the publisher: a connection that publishes may be held up, and this one must acknowledge.
-            probe = AmqpMessage(b"", message_id=str(uuid.uuid4()), type=PROBE)
+            probe = persistent(str(uuid.uuid4()), b"", kind=PROBE)
             await self._publisher.publish_to_project(self.project, probe)
 
     async def _activate(self) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from aio_pika import DeliveryMode
-from aio_pika import Message as AmqpMessage
 from aio_pika.abc import AbstractChannel, AbstractQueue
 from aio_pika.exceptions import PublishError
 from aiormq.channel import Channel
+from pamqp.commands import Basic
 from pamqp.common import FieldTable
 
 from hookfetch.bus.rabbitmq.link import Link, temporary
@@ -23,18 +24,52 @@ _SHORT_STRING = 255  # bytes: AMQP 0-9-1's limit for a property such as the mess
 _Declare = Callable[[AbstractChannel], Awaitable[AbstractQueue]]
 
 
+class AmqpMessage(NamedTuple):
+    """A message as it goes over the wire. The library's own has a place for all that one can have, and takes
+    as long to make as to send."""
+
+    id: str
+    body: bytes
+    properties: Basic.Properties
+
+
 def amqp_message(message: Message, headers: FieldTable | None = None) -> AmqpMessage:
     """Return `message` as it goes over the wire, persistent; Permanent when its id does not fit."""
     if message.earlier:
         headers = {**(headers or {}), EARLIER: message.earlier}
     if len(message.id.encode()) > _SHORT_STRING:
         raise Permanent(f"the message id is longer than {_SHORT_STRING} bytes: {message.id[:60]}…")
-    return AmqpMessage(
-        message.body,
-        message_id=message.id,
+    return persistent(message.id, message.body, headers)
+
+
+def persistent(
+    message_id: str, body: bytes, headers: FieldTable | None = None, kind: str | None = None
+) -> AmqpMessage:
+    """Return a message that outlives the broker; `kind` is AMQP's type."""
+    properties = Basic.Properties(
         content_type="application/json",
         delivery_mode=DeliveryMode.PERSISTENT,
         headers=headers,
+        message_id=message_id,
+        message_type=kind,
+    )
+    return AmqpMessage(message_id, body, properties)
+
+
+async def publish_on(
+    channel: AbstractChannel, message: AmqpMessage, key: str, *, exchange: str = "", mandatory: bool = True
+) -> None:
+    """Return once the broker has confirmed; as the library raises."""
+    underlay = await channel.get_underlay_channel()
+    assert isinstance(underlay, Channel)  # the interface does not know `wait`
+    # Not waiting until it is written: only one at a time could be, and the confirm says it too.
+    await underlay.basic_publish(
+        message.body,
+        exchange=exchange,
+        routing_key=key,
+        properties=message.properties,
+        mandatory=mandatory,
+        wait=False,
     )
 
 
@@ -90,19 +125,9 @@ class Publisher:
                     raise
 
     async def _confirmed(self, message: AmqpMessage, key: str, exchange: str, mandatory: bool) -> None:
-        lock = self._in_flight.setdefault(str(message.message_id), asyncio.Lock())
+        lock = self._in_flight.setdefault(message.id, asyncio.Lock())
         async with lock:
-            underlay = await (await self._open()).get_underlay_channel()
-            assert isinstance(underlay, Channel)  # the interface does not know `wait`
-            # Not waiting until it is written: only one at a time could be, and the confirm says it too.
-            await underlay.basic_publish(
-                message.body,
-                exchange=exchange,
-                routing_key=key,
-                properties=message.properties,
-                mandatory=mandatory,
-                wait=False,
-            )
+            await publish_on(await self._open(), message, key, exchange=exchange, mandatory=mandatory)
 
     async def _open(self) -> AbstractChannel:
         if self._channel is None or self._channel.is_closed:

@@ -14,7 +14,7 @@ from aiormq.abc import DeliveredMessage
 from pamqp.common import FieldTable
 
 from hookfetch.bus.rabbitmq.link import Link, temporary
-from hookfetch.bus.rabbitmq.publisher import amqp_message
+from hookfetch.bus.rabbitmq.publisher import amqp_message, publish_on
 from hookfetch.bus.rabbitmq.topology import LOG, declare_log
 from hookfetch.core.errors import Temporary
 from hookfetch.core.ports import Message
@@ -28,7 +28,7 @@ async def append_mark(channel: AbstractChannel, mark: Message, timeout: float) -
     with temporary("marking the log"):
         async with asyncio.timeout(timeout):
             await declare_log(channel)
-            await channel.default_exchange.publish(amqp_message(mark), LOG)
+            await publish_on(channel, amqp_message(mark), LOG)
 
 
 async def records_before(
