@@ -9,16 +9,18 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 
-_STOP_WITHIN = 20.0  # seconds
+_READY_WITHIN = 20.0  # seconds; a hundredth of one on an idle machine
+_STOP_WITHIN = 20.0
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 class PortMapper:
     """Erlang's port mapper, and the home whose cookie the brokers of one mapper share: only they can be
-    one cluster. Entering starts it, leaving ends and reaps it."""
+    one cluster. Entering starts it and returns once it answers, leaving ends and reaps it."""
 
     def __init__(self) -> None:
         [self._port] = free_ports(1)
@@ -27,15 +29,21 @@ class PortMapper:
 
     def __enter__(self) -> "PortMapper":
         self._home = Path(tempfile.mkdtemp(prefix="hookfetch-erlang-"))
-        # In the foreground, so that it is our child: the one that Erlang starts by itself is nobody's.
-        self._process = subprocess.Popen(
-            ["epmd", "-port", str(self._port), "-address", "127.0.0.1"],
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=die_with_parent,
-        )
+        try:
+            # In the foreground, so that it is our child: the one that Erlang starts by itself, when a broker
+            # is there before its mapper, is nobody's and stays.
+            self._process = subprocess.Popen(
+                ["epmd", "-port", str(self._port), "-address", "127.0.0.1"],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                preexec_fn=die_with_parent,
+            )
+            self._wait_until_ready(self._process)
+        except BaseException:
+            self._clean_up()
+            raise
         return self
 
     def __exit__(
@@ -44,9 +52,24 @@ class PortMapper:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        assert self._process is not None
-        self._process.terminate()
-        self._process.wait(_STOP_WITHIN)
+        self._clean_up()
+
+    def _wait_until_ready(self, process: "subprocess.Popen[bytes]") -> None:
+        deadline = time.monotonic() + _READY_WITHIN
+        while not self._answers():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"epmd does not listen on 127.0.0.1:{self._port}: is the port taken?")
+            time.sleep(0.005)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=1):
+            return True
+        return False
+
+    def _clean_up(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(_STOP_WITHIN)
         shutil.rmtree(self._home, ignore_errors=True)
 
     @property
