@@ -1,53 +1,15 @@
 """The door over real HTTP: nothing is parsed unsigned, nothing is accepted undurable, nothing is told."""
 
 import asyncio
-import gzip
-import hashlib
-import hmac
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from ipaddress import ip_network
 from pathlib import Path
 
-import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
 from hookfetch.core.delivery import Delivery
-from hookfetch.core.errors import Rejected
-from hookfetch.core.events import UpstreamFact
-from hookfetch.server.door import house
-from hookfetch.server.door.house import Limits
-from hookfetch.server.http import HttpServer
-from hookfetch.server.ingress import DeliveryStore, Hook, Ingress
 from hookfetch.spool import SegmentSpool
-
-SECRET = "hookfetch-test-secret"
-BODY = b'{"ref": "refs/heads/main"}'
-MAX_BODY = 100_000
-
-
-class SignedForge:
-    """A forge whose deliveries are signed and have an id: what the door needs of any."""
-
-    def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
-        given = headers.get("x-signature", "")
-        if not any(hmac.compare_digest(given.encode(), sign(body, secret).encode()) for secret in secrets):
-            raise Rejected("signature", "x-signature was not made with a configured secret")
-        if now - float(headers.get("x-timestamp", now)) > 300:
-            raise Rejected("timestamp", "x-timestamp is too old")
-
-    def delivery_id(self, headers: Mapping[str, str], body: bytes) -> str | None:
-        return headers.get("x-delivery")
-
-    def parse(self, delivery: Delivery) -> list[UpstreamFact]:
-        raise AssertionError("the door parses nothing")
-
-
-class FailingForge(SignedForge):
-    def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
-        raise ZeroDivisionError(f"a bug that knows {SECRET}")
+from tests.server.doors import BODY, SECRET, Client, door, sign, signed
 
 
 class FailingSpool:
@@ -58,80 +20,6 @@ class FailingSpool:
 
     async def check(self) -> None:
         raise RuntimeError("cannot schedule new futures after shutdown")
-
-
-def sign(body: bytes, secret: str = SECRET) -> str:
-    return hmac.digest(secret.encode(), body, hashlib.sha256).hex()
-
-
-def signed(body: bytes = BODY, **headers: str) -> dict[str, str]:
-    return {"X-Signature": sign(body), **{name.replace("_", "-"): text for name, text in headers.items()}}
-
-
-class Client:
-    """A sender: `port` for raw bytes, `post` for proper requests."""
-
-    def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
-        self.session = session
-        self.port = port
-
-    async def post(
-        self, headers: Mapping[str, str], body: bytes | AsyncIterator[bytes] = BODY, path: str = "/hooks/glib"
-    ) -> tuple[int, dict[str, str], Mapping[str, str]]:
-        async with self.session.post(self.url(path), data=body, headers=headers) as response:
-            return response.status, await response.json(), response.headers
-
-    async def get(self, path: str) -> tuple[int, Mapping[str, str]]:
-        async with self.session.get(self.url(path)) as response:
-            return response.status, response.headers
-
-    async def raw(self, request: bytes) -> bytes:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            writer.write(request)
-            async with asyncio.timeout(10):
-                return await reader.readuntil(b"\r\n\r\n")
-        finally:
-            writer.close()
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
-
-
-@asynccontextmanager
-async def door(
-    spool: DeliveryStore, clock: Callable[[], float] = lambda: 1000.0, body_seconds: float = 10.0
-) -> AsyncIterator[Client]:
-    hooks = {
-        "glib": Hook(name="glib", forge=SignedForge(), secrets=("old", SECRET)),
-        "broken": Hook(name="broken", forge=FailingForge(), secrets=(SECRET,)),
-        "elsewhere": Hook(
-            name="elsewhere", forge=SignedForge(), secrets=(SECRET,), allow_from=(ip_network("192.0.2.0/24"),)
-        ),
-        "here": Hook(
-            name="here", forge=SignedForge(), secrets=(SECRET,), allow_from=(ip_network("127.0.0.0/8"),)
-        ),
-    }
-    limits = Limits(max_body=MAX_BODY, body_seconds=body_seconds)
-    server = HttpServer(Ingress(hooks, spool, clock, MAX_BODY), "127.0.0.1:0", limits)
-    await server.start()
-    try:
-        async with aiohttp.ClientSession() as session:
-            yield Client(session, server.port)
-    finally:
-        await server.stop()
-
-
-@pytest.fixture
-async def spool(tmp_path: Path) -> AsyncIterator[SegmentSpool]:
-    async with SegmentSpool(tmp_path / "spool", 1024 * 1024) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def client(spool: SegmentSpool) -> AsyncIterator[Client]:
-    async with door(spool) as opened:
-        yield opened
 
 
 async def test_a_signed_delivery_is_stored_as_it_came_and_answered_with_its_id(
@@ -218,78 +106,6 @@ async def test_a_hook_takes_deliveries_from_its_own_networks_only(client: Client
 async def test_only_post_is_allowed(client: Client) -> None:
     status, headers = await client.get("/hooks/glib")
     assert (status, headers["Allow"]) == (405, "POST")
-
-
-async def test_a_large_body_is_refused_by_its_length_before_it_is_sent(client: Client) -> None:
-    head = f"POST /hooks/glib HTTP/1.1\r\nHost: x\r\nContent-Length: {MAX_BODY + 1}\r\n\r\n"
-    assert b" 413 " in await client.raw(head.encode())
-
-
-async def test_a_large_body_without_a_length_is_refused_once_it_is_too_large(client: Client) -> None:
-    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-    head = b"POST /hooks/glib HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-    assert b" 413 " in await client.raw(head + chunk * 2)
-
-
-async def test_the_largest_body_is_accepted(client: Client) -> None:
-    body = b"x" * MAX_BODY
-    assert (await client.post(signed(body), body))[0] == 202
-
-
-@pytest.mark.parametrize("coding", ["deflate", "br", "gzip, gzip", "zstd-of-my-own"])
-async def test_another_compression_than_gzip_is_refused(client: Client, coding: str) -> None:
-    assert (await client.post(signed(Content_Encoding=coding)))[0] == 415
-
-
-async def test_a_gzip_body_is_signed_and_stored_as_what_it_opens_to(
-    client: Client, spool: SegmentSpool
-) -> None:
-    status, _, _ = await client.post(signed(Content_Encoding="gzip"), gzip.compress(BODY))
-    assert status == 202
-    [taken] = await spool.take(1)
-    assert taken.delivery.body == BODY
-    assert not {"content-encoding", "content-length"} & taken.delivery.headers.keys()
-    packed = gzip.compress(BODY)
-    assert (await client.post(signed(packed, Content_Encoding="gzip"), packed))[0] == 401
-
-
-async def test_a_gzip_bomb_is_refused_as_too_large(client: Client) -> None:
-    bomb = gzip.compress(bytes(50_000_000))
-    async with asyncio.timeout(2):
-        assert (await client.post(signed(Content_Encoding="gzip"), bomb))[0] == 413
-
-
-async def test_a_damaged_gzip_body_is_a_bad_request(client: Client) -> None:
-    whole = gzip.compress(BODY)
-    for body in (whole[:-3], whole + b"more", b"", b"no gzip"):
-        assert (await client.post(signed(Content_Encoding="gzip"), body))[:2] == (400, {"error": "bad_gzip"})
-
-
-async def test_a_slow_sender_is_cut_off(spool: SegmentSpool) -> None:
-    head = b"POST /hooks/glib HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nonly this"
-    async with door(spool, body_seconds=0.2) as hurried:
-        assert b" 408 " in await hurried.raw(head)
-
-
-async def test_bodies_that_together_need_too_much_memory_are_refused_until_some_are_gone(
-    client: Client, monkeypatch: pytest.MonkeyPatch, spool: SegmentSpool
-) -> None:
-    monkeypatch.setattr(house, "HELD_BYTES", 0)
-    monkeypatch.setattr(house, "HELD_LARGEST", 1)
-    part = b"x" * 60_000
-    head = f"POST /hooks/glib HTTP/1.1\r\nHost: x\r\nContent-Length: {MAX_BODY}\r\n\r\n".encode()
-    async with door(spool) as crowded:
-        _, waiting = await asyncio.open_connection("127.0.0.1", crowded.port)
-        waiting.write(head + part)
-        answers: list[bytes] = []
-        async with asyncio.timeout(10):
-            while not answers or b" 503 " not in answers[-1]:
-                head_of_small = f"POST /hooks/glib HTTP/1.1\r\nHost: x\r\nContent-Length: {len(part)}\r\n\r\n"
-                answers.append(await crowded.raw(head_of_small.encode() + part))
-        waiting.close()
-        async with asyncio.timeout(10):
-            while b" 401 " not in answers[-1]:
-                answers.append(await crowded.raw(head_of_small.encode() + part))
 
 
 async def test_a_full_spool_asks_the_sender_to_come_back(tmp_path: Path) -> None:

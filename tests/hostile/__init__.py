@@ -1,0 +1,1 @@
+"""Bytes that were made elsewhere, whatever they are."""
