@@ -11,9 +11,12 @@ INSTALLED := $(VENV)/installed
 demo: $(INSTALLED)
 	@$(BIN)/hookfetch demo
 
+# In two processes, each with a broker of its own; in one where both would empty the queues of the given broker.
+TOGETHER := $(if $(HOOKFETCH_TEST_AMQP),,-n 2 --dist loadfile --no-loadscope-reorder)
+
 test: lint
 	@echo "== Tests (RabbitMQ: HOOKFETCH_TEST_AMQP if set, else a private broker)"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(TOGETHER)
 
 lint: $(INSTALLED)
 	@echo "== Lint"

@@ -1,4 +1,4 @@
-"""Whatever its shape, a body is read or refused within a second and four times its size in memory."""
+"""Whatever its shape, a body is read or refused within a second of work and four times its size in memory."""
 
 import time
 import tracemalloc
@@ -82,9 +82,9 @@ def read(name: str, body: bytes) -> int | str:
 def test_a_hostile_body_costs_little(shape: str) -> None:
     body = SHAPES[shape]
     for name in sorted(FORGES) if len(body) < 5 * MILLION else ("github", "gitlab"):
-        started = time.perf_counter()
+        started = time.process_time()
         answer = read(name, body)
-        assert time.perf_counter() - started < MOST_SECONDS, (name, answer)
+        assert time.process_time() - started < MOST_SECONDS, (name, answer)
         tracemalloc.start()
         try:
             read(name, body)

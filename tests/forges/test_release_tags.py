@@ -37,6 +37,6 @@ def test_a_leading_name_or_v_is_no_part_of_the_version(tag: str, version: str | 
 
 @pytest.mark.parametrize("tag", ["a-" * 2048, "a/" * 2048, "v" * 4096, "a" * 4096, "-_" * 2048])
 def test_a_hostile_tag_takes_no_time(tag: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert version_of(tag) is None
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

@@ -20,6 +20,11 @@ HOOKS = "/hooks"
 FORGES = ["github", "gitlab", "gitea"]
 
 
+@pytest.fixture(autouse=True)
+def _quick_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_PAUSE", 0.01)  # seconds, not 0.5
+
+
 @asynccontextmanager
 async def asking(
     address: str, forge: str = "github", *, token: str = TOKEN, timeout: float = 5.0, patience: float = 1.0
