@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from aiohttp import web
+from aiohttp import BasicAuth, web
 from aiohttp.typedefs import Handler
 from multidict import CIMultiDict
 
@@ -23,12 +23,18 @@ class Log:
 
 
 @asynccontextmanager
-async def git_server(root: Path, log: Log, *, speaks_v2: bool = True) -> AsyncIterator[str]:
-    """Serve the repositories below `root`; without `speaks_v2` git never sees that it was asked to."""
+async def git_server(
+    root: Path, log: Log, *, speaks_v2: bool = True, account: tuple[str, str] | None = None
+) -> AsyncIterator[str]:
+    """Serve the repositories below `root`, to `account` alone if there is one; without `speaks_v2` git
+    never sees that it was asked to."""
+    allowed = None if account is None else BasicAuth(*account).encode()
 
     @web.middleware
     async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         log.requests.append(f"{request.method} {request.path}")
+        if allowed is not None and request.headers.get("Authorization") != allowed:
+            raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Basic"})
         if log.refuse:
             raise web.HTTPServiceUnavailable
         if not speaks_v2:

@@ -10,7 +10,7 @@ import pytest
 from hookfetch.core.errors import Temporary
 from hookfetch.core.observation import RemoteRef
 from hookfetch.demo.upstreams import Repository, create_repository
-from hookfetch.upstreams import ls_remote as module
+from hookfetch.upstreams import git as module
 from hookfetch.upstreams.ls_remote import ls_remote
 from hookfetch.upstreams.pktline import packet
 from tests.upstreams.serving import until

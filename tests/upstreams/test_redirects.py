@@ -1,8 +1,31 @@
+import socket
+
+import aiohttp
+import aiohttp.abc
 import pytest
+from aiohttp import web
 from yarl import URL
 
 from hookfetch.core.errors import Permanent
+from hookfetch.upstreams.ls_refs import ls_refs
 from hookfetch.upstreams.redirects import follow, is_inside
+from tests.upstreams.serving import routes
+
+
+class Names(aiohttp.abc.AbstractResolver):
+    """Every name is the same address."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[aiohttp.abc.ResolveResult]:
+        found = {"hostname": host, "host": self._address, "port": port, "family": family}
+        return [aiohttp.abc.ResolveResult(**found, proto=0, flags=0)]  # type: ignore[typeddict-item]
+
+    async def close(self) -> None:
+        pass
 
 
 @pytest.mark.parametrize(
@@ -63,3 +86,20 @@ def test_an_address_of_this_machine_or_its_network_is_inside() -> None:
     assert [host for host in inside if not is_inside(host)] == []
     outside = ("example.org", "8.8.8.8", "2001:4860:4860::8888", "localhost.example.org", "10.example.org")
     assert [host for host in outside if is_inside(host)] == []
+
+
+async def test_a_host_outside_does_not_send_us_to_a_private_address() -> None:
+    asked: list[str] = []
+
+    async def inwards(request: web.Request) -> web.Response:
+        asked.append(request.host)
+        raise web.HTTPFound(f"https://127.0.0.1:1{request.path_qs}")
+
+    async with routes(web.route("*", "/{path:.*}", inwards)) as server:
+        port = URL(server).port
+        # A name outside, which is this machine here.
+        resolver = Names("127.0.0.1")
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=resolver)) as session:
+            with pytest.raises(Permanent, match="redirected to a private address"):
+                await ls_refs(session, URL(f"http://upstream.example:{port}/a.git"), ("refs/heads/",), 10)
+    assert set(asked) == {f"upstream.example:{port}"}
