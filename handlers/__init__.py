@@ -9,7 +9,7 @@ from hookfetch.core import events
 from hookfetch.core.commands import Command
 from hookfetch.core.events import Event
 from hookfetch.core.state import ProjectState
-from hookfetch.handlers import operating, repository, requests, results, upstream
+from hookfetch.handlers import caches, files, operating, repository, requests, results, upstream
 
 HANDLERS: dict[type[Event], Callable[[Any, ProjectState], list[Command]]] = {
     events.BranchPushed: upstream.on_pushed,
@@ -17,17 +17,22 @@ HANDLERS: dict[type[Event], Callable[[Any, ProjectState], list[Command]]] = {
     events.BranchDeleted: upstream.on_deleted,
     events.TagDeleted: upstream.on_deleted,
     events.ReleasePublished: upstream.on_released,
+    events.FileChanged: files.on_file_changed,
     events.RepositoryMoved: repository.on_moved,
     events.Pinged: repository.on_pinged,
     events.TrackRequested: requests.on_track_requested,
     events.FetchRequested: requests.on_fetch_requested,
+    events.RequestWithdrawn: requests.on_withdrawn,
     events.PauseRequested: operating.on_pause_requested,
     events.ResumeRequested: operating.on_resume_requested,
     events.RetryRequested: operating.on_retry_requested,
     events.ReleaseRequested: operating.on_release_requested,
+    events.JobBegun: results.on_begun,
     events.JobTracked: results.on_tracked,
     events.JobDone: results.on_done,
     events.JobFailed: results.on_failed,
+    events.JobHeld: caches.on_held,
+    events.CacheAnswered: caches.on_cache_answered,
 }
 
 

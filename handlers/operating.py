@@ -65,7 +65,7 @@ def on_release_requested(event: ReleaseRequested, state: ProjectState) -> list[C
     for element in found[:AT_ONCE_MOST]:
         commands += [Release(rewrite=each) for each in state.rewrites(element) if each.held]
         commands.append(Forgive(element=element))
-        if not state.busy(element):
+        if not state.busy(element) and state.policy.stays(element) is None:
             commands.append(Refresh(element=element))
         commands.append(TryNow(element=element))
     named = f"nothing that matches {event.elements!r}" if is_glob(event.elements) else event.elements

@@ -6,6 +6,8 @@ from dataclasses import replace
 from hookfetch.core.commands import (
     Announce,
     Answer,
+    BeginJob,
+    CacheAnswers,
     Client,
     Command,
     Conclude,
@@ -18,7 +20,7 @@ from hookfetch.core.commands import (
     RetryJob,
     SetAside,
 )
-from hookfetch.core.events import JobDone, JobFailed, JobTracked, SourceRef
+from hookfetch.core.events import JobBegun, JobDone, JobFailed, JobTracked, SourceRef
 from hookfetch.core.jobs import Change, Reply
 from hookfetch.core.matching import Follower
 from hookfetch.core.refs import commit_of, holds
@@ -27,6 +29,16 @@ from hookfetch.core.rewrites import ENGINE, Rewrite, diverged, forbids, only_nam
 from hookfetch.core.state import ProjectState, RunningJob
 
 _STALE = [Conclude(outcome="stale", reason="of an earlier epoch or attempt")]
+
+
+def on_begun(event: JobBegun, state: ProjectState) -> list[Command]:
+    """Let a worker begin, unless the job was taken back, handed out again or ended since it was sent."""
+    job = _current(event, state)
+    reply = Reply(request_id=event.id, outcome="unwanted" if job is None else "wanted", element=event.element)
+    answer = Answer(reply_to=event.reply_to, reply=reply)
+    if job is None:
+        return [*_STALE, answer]
+    return [Conclude(outcome="done"), BeginJob(job_id=job.id), answer]
 
 
 def on_tracked(event: JobTracked, state: ProjectState) -> list[Command]:
@@ -51,7 +63,11 @@ def on_done(event: JobDone, state: ProjectState) -> list[Command]:
     job = _current(event, state)
     if job is None:
         return [*_STALE]
-    changes = _changes(job.element, event.refs, state)
+    # The branch may have moved since a fetch began: its older refs are no news.
+    changes = _changes(job.element, event.refs, state) if job.tracks else ()
+    if not job.asked:
+        withdrawn = state.withdrawn(job.element)
+        changes = tuple(each for each in changes if withdrawn.get(each.index) != each.ref)
     tellings = _alarms(job, event, changes, state)
     news = [telling.rewrite for telling in tellings if isinstance(telling, RaiseAlarm)]
     known = [*news, *(rewrite for rewrite in state.rewrites(job.element) if not rewrite.past)]
@@ -72,6 +88,8 @@ def on_done(event: JobDone, state: ProjectState) -> list[Command]:
         )
     commands += _ahead(changes, event.element, state)
     commands += _past(job, event, changes, known, state)
+    if event.cached and state.outage is not None:
+        commands.append(CacheAnswers(proved=True))
     commands.append(FinishJob(job_id=job.id))
     return commands + [
         Answer(
@@ -115,7 +133,7 @@ def on_failed(event: JobFailed, state: ProjectState) -> list[Command]:
     return [Conclude(outcome="done"), *answers, again]
 
 
-def _current(event: JobTracked | JobDone | JobFailed, state: ProjectState) -> RunningJob | None:
+def _current(event: JobBegun | JobTracked | JobDone | JobFailed, state: ProjectState) -> RunningJob | None:
     job = state.running(event.job_id) if event.epoch == state.epoch else None
     return job if job is not None and job.attempt == event.attempt else None
 
@@ -123,7 +141,7 @@ def _current(event: JobTracked | JobDone | JobFailed, state: ProjectState) -> Ru
 def _changes(element: str, refs: Sequence[SourceRef], state: ProjectState) -> tuple[Change, ...]:
     """Return the sources whose ref is not the one announced last (or, before that, committed)."""
     known = state.index.element(element) if state.index is not None else None
-    if known is None:
+    if known is None or state.policy.stays(element) is not None:  # perhaps only since the job began
         return ()
     proposed = state.proposed(element)
     committed = {source.index: source.ref for source in known.sources}

@@ -3,7 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from hookfetch.core.commands import Command, Conclude, Hear, MoveOn, NoteTelling, RaiseAlarm, Refresh, Release
+from hookfetch.core.commands import (
+    Command,
+    Conclude,
+    Hear,
+    MoveOn,
+    NoteTelling,
+    RaiseAlarm,
+    Refresh,
+    Release,
+    Reload,
+)
 from hookfetch.core.entries import AlarmKind
 from hookfetch.core.events import BranchDeleted, BranchPushed, ReleasePublished, TagDeleted, TagPushed
 from hookfetch.core.matching import Follower
@@ -20,7 +30,7 @@ def on_pushed(event: BranchPushed | TagPushed, state: ProjectState) -> list[Comm
     those whose history was rewritten."""
     commit = event.target or event.after
     follows = _refresh(event.repositories, event.ref, commit, state)
-    return [*_warn(event, commit, state), *_hear(event, state), *follows]
+    return [*_warn(event, commit, state), *_hear(event, state), *_reloaded(event, follows, state)]
 
 
 def on_released(event: ReleasePublished, state: ProjectState) -> list[Command]:
@@ -34,6 +44,7 @@ def on_deleted(event: BranchDeleted | TagDeleted, state: ProjectState) -> list[C
     """Warn who follows it. A source keeps its ref when the branch or tag behind it goes, unless there
     may be another to fall back to and the policy lets it."""
     warnings = _warn(event, None, state)
+    follows: list[Command] = []
     back = dict.fromkeys(
         follower.element
         for repository in event.repositories
@@ -43,8 +54,22 @@ def on_deleted(event: BranchDeleted | TagDeleted, state: ProjectState) -> list[C
         and not state.policy.of(follower.element).holds(_kind(event))
     )
     if back:
-        return [*warnings, *(Refresh(element=element) for element in back)]
-    return [*warnings, Conclude(outcome="nothing to do", reason=f"{event.ref} is gone; refs stay")]
+        follows += [Refresh(element=element) for element in back]
+    else:
+        follows.append(Conclude(outcome="nothing to do", reason=f"{event.ref} is gone; refs stay"))
+    return [*warnings, *_reloaded(event, follows, state)]
+
+
+def _reloaded(
+    event: BranchPushed | TagPushed | BranchDeleted | TagDeleted,
+    follows: list[Command],
+    state: ProjectState,
+) -> list[Command]:
+    """Return what follows for elements, and for the project where the event is about its own branch."""
+    if state.own is None or not state.own.moved_by(event):
+        return follows
+    work: list[Command] = [command for command in follows if isinstance(command, Refresh)]
+    return [Reload(), *(work or [Conclude(outcome="done", reason="the project is loaded again")])]
 
 
 def _hear(event: BranchPushed | TagPushed, state: ProjectState) -> list[Command]:
@@ -154,7 +179,8 @@ def _refresh(
     behind = dict.fromkeys(f.element for f in followers if not _is_at(f, ref, commit, state))
     if not behind:
         return [Conclude(outcome="nothing to do", reason=f"already at {commit}")]
-    return [Refresh(element=element) for element in behind]
+    release = f"{ref} {commit or ''}".rstrip() if ref.startswith("refs/tags/") else None
+    return [Refresh(element=element, release=release) for element in behind]
 
 
 def _is_at(follower: Follower, ref: str, commit: str | None, state: ProjectState) -> bool:

@@ -10,16 +10,20 @@ from pathlib import Path
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.errors import ConfigurationError, Rejected
 from hookfetch.core.matching import Index
+from hookfetch.core.policy import Policy
 from hookfetch.core.ports import Engine, Forge
 from hookfetch.core.repository import RepositoryId, identify
 
 Question = tuple[tuple[RepositoryId, ...], str]  # the repository's identities, and a full ref
 
 
-async def affected(engine: Engine, project: str, questions: Sequence[Question]) -> tuple[str, ...]:
-    """Return the affected elements of all `questions`, each once; Permanent when the project does
-    not load."""
-    index = Index.of((await engine.load(project)).elements)
+async def affected(
+    engine: Engine, project: str, policy: Policy, questions: Sequence[Question]
+) -> tuple[str, ...]:
+    """Return the affected elements of all `questions`, each once, where `policy` is configured; Permanent
+    when the project does not load."""
+    loaded = await engine.load(project)
+    index = Index.of(loaded.elements, still=loaded.still(loaded.policy_over(policy)))
     found = (name for repositories, ref in questions for name in index.affected(repositories, ref))
     return tuple(dict.fromkeys(found))
 

@@ -2,19 +2,36 @@
 coordinator. Holds nothing; decides nothing.
 """
 
+import asyncio
+from dataclasses import replace
+from functools import partial
+
 import structlog
 
-from hookfetch.core.codec import dump_event, load_job
-from hookfetch.core.errors import ElementError, Temporary
-from hookfetch.core.events import JobDone, JobFailed, JobTracked, SourceRef
+from hookfetch.core.codec import dump_event, load_job, load_reply
+from hookfetch.core.errors import CacheAway, ElementError, Temporary, Unwanted
+from hookfetch.core.events import (
+    CacheAnswered,
+    JobBegun,
+    JobDone,
+    JobFailed,
+    JobHeld,
+    JobTracked,
+    SourceRef,
+)
 from hookfetch.core.jobs import Job
-from hookfetch.core.ports import Bus, Engine, Message, Subscription
+from hookfetch.core.ports import Bus, Engine, Inbox, Message, Subscription
 
 _log = structlog.get_logger(__name__)
 
 # A job that took its process down this often in a row is reported as failed, so that the
 # coordinator's backoff and quarantine see it.
 MOST_INTERRUPTIONS = 3
+# A coordinator that is not there, or has much to read first, holds up no worker: what it does not want
+# any more is then done for nothing, and the results are dropped.
+_ANSWER_WITHIN = 2.0  # seconds
+
+_Told = JobBegun | JobTracked | JobDone | JobFailed | JobHeld | CacheAnswered
 
 
 class Worker:
@@ -25,15 +42,20 @@ class Worker:
         self._engine = engine
         self._concurrency = concurrency
         self._subscription: Subscription | None = None
+        self._inbox: Inbox | None = None
+        self._asking: dict[str, asyncio.Future[bool]] = {}
 
     async def start(self) -> None:
         """Begin to take jobs."""
+        self._inbox = await self._bus.inbox(self._on_answer)
         self._subscription = await self._bus.work(self._on_message, self._concurrency)
 
     async def stop(self) -> None:
         """Take no more; what runs is finished or goes back."""
         if self._subscription is not None:
             await self._subscription.cancel()
+        if self._inbox is not None:
+            await self._inbox.cancel()
 
     async def _on_message(self, message: Message) -> None:
         job = load_job(message.body)
@@ -52,8 +74,15 @@ class Worker:
                 ),
             )
 
+        probes, away = job.cache == "probe", None
         try:
-            finished = await self._engine.run(job, on_tracked)
+            if probes:
+                job, away = await self._probed(job)
+            finished = await self._engine.run(job, on_tracked, partial(self._may_begin, job, message.attempt))
+        except CacheAway as error:
+            await self._hold(job, away or str(error), probes)
+        except Unwanted:
+            _log.info("unwanted", job_id=job.id, element=job.element)
         except ElementError as error:
             await self._fail(job, str(error))
         except Temporary as error:
@@ -79,6 +108,68 @@ class Worker:
                 ),
             )
 
+    async def _probed(self, job: Job) -> tuple[Job, str | None]:
+        """Return the job as it goes on, and why its source cache is to be left alone; CacheAway when it does
+        not answer, and nobody waits for what can be done without it."""
+        try:
+            await self._engine.probe(job.project)
+        except CacheAway as error:
+            if job.priority != "interactive":
+                raise
+            return replace(job, cache="away"), str(error)
+        answered = CacheAnswered(
+            id=_event_id(job, "cache"),
+            job_id=job.id,
+            epoch=job.epoch,
+            attempt=job.attempt,
+            element=job.element,
+        )
+        await self._publish(job, answered)
+        return replace(job, cache="use"), None
+
+    async def _hold(self, job: Job, reason: str, probed: bool) -> None:
+        _log.debug("held", job_id=job.id, element=job.element, reason=reason)
+        held = JobHeld(
+            id=_event_id(job, "held"),
+            job_id=job.id,
+            epoch=job.epoch,
+            attempt=job.attempt,
+            element=job.element,
+            reason=reason,
+            probed=probed and job.cache != "use",  # what answered the probe and went away again is news
+            left_alone=job.cache == "away" and not probed,
+        )
+        await self._publish(job, held)
+
+    async def _may_begin(self, job: Job, delivered: int) -> bool:
+        """Say that the job begins, and return whether it is wanted still, as far as is known in time."""
+        assert self._inbox is not None
+        begun = JobBegun(
+            id=f"{_event_id(job, 'begun')}.{delivered}",  # each delivery of the job begins it anew
+            job_id=job.id,
+            epoch=job.epoch,
+            attempt=job.attempt,
+            element=job.element,
+            reply_to=self._inbox.address,
+        )
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._asking[begun.id] = answer
+        try:
+            await self._publish(job, begun)
+            async with asyncio.timeout(_ANSWER_WITHIN):
+                return await answer
+        except TimeoutError:
+            _log.info("begun unasked", job_id=job.id, element=job.element)
+            return True
+        finally:
+            del self._asking[begun.id]
+
+    async def _on_answer(self, message: Message) -> None:
+        reply = load_reply(message.body)
+        answer = self._asking.get(reply.request_id)
+        if answer is not None and not answer.done():
+            answer.set_result(reply.outcome == "wanted")
+
     async def _fail(self, job: Job, reason: str) -> None:
         _log.warning("failed", job_id=job.id, element=job.element, reason=reason)
         await self._publish(
@@ -93,7 +184,7 @@ class Worker:
             ),
         )
 
-    async def _publish(self, job: Job, event: JobTracked | JobDone | JobFailed) -> None:
+    async def _publish(self, job: Job, event: _Told) -> None:
         await self._bus.publish_event(job.project, Message(id=event.id, body=dump_event(event)))
 
 

@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from hookfetch.config import Config, load_config, read_secret
+from hookfetch.config.caches import SourceCacheConfig
 from hookfetch.core.errors import ConfigurationError
 
 GOOD = """
@@ -36,6 +37,20 @@ def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
     assert config.project[0].path == tmp_path / "project"
 
 
+def test_source_caches_are_none_or_a_url_or_tables_whose_files_start_at_the_file(tmp_path: Path) -> None:
+    def caches(text: str) -> tuple[SourceCacheConfig, ...]:
+        return load_config(write(tmp_path, GOOD + text)).project[0].source_cache
+
+    assert caches("") == ()
+    assert caches("source_cache = 'http://c:1'") == (SourceCacheConfig(url="http://c:1", type="all"),)
+    index, storage = caches(
+        "[[project.source_cache]]\nurl = 'https://i'\ntype = 'index'\naccess_token_file = 't'\n"
+        "[[project.source_cache]]\nurl = 'https://s'\ntype = 'storage'\nca_file = '/ca'\n"
+    )
+    assert (index.access_token_file, index.is_index, index.is_storage) == (tmp_path / "t", True, False)
+    assert (storage.ca_file, storage.is_index, storage.is_storage) == (Path("/ca"), False, True)
+
+
 def test_the_environment_is_set_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOOKFETCH_BUS__URL", "amqp://from-env/")
     config = load_config(write(tmp_path, GOOD + '[bus]\nurl = "amqp://from-file/"\nconfirm_timeout = 3.0\n'))
@@ -57,6 +72,14 @@ def test_the_environment_is_set_before_the_file(tmp_path: Path, monkeypatch: pyt
         ),
         ("[[hook]]\nname = 'h'\nforge = 'github'", ["hook.0.secret_files", "required"]),
         ("[[project]]\nname = '../p'\npath = 'x'", ["project.0.name"]),
+        (
+            GOOD + "[[project.source_cache]]\nurl = 'https://i'\ntype = 'index'",
+            ["source_cache", "no storage"],
+        ),
+        (GOOD + "source_cache = [{url = 'https://c', push = false}]", ["source_cache", "no index"]),
+        (GOOD + "source_cache = [{url = 'http://c', access_token_file = 't'}]", ["source_cache", "https://"]),
+        (GOOD + "source_cache = [{url = 'https://c', key_file = 'k'}]", ["belong together"]),
+        (GOOD + "source_cache = 'cache.example.org:50051'", ["source_cache.0.url", "match"]),
         (GOOD + "[[project]]\nname = 'p'\npath = 'x'", ["project", "'p' is used twice"]),
         (
             "[bus]\nurl = 'amqp://h/'\n[engine]\ndeadline = 1501",
@@ -113,6 +136,8 @@ def test_every_key_is_documented_and_nothing_else() -> None:
 def _keys(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         inner = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
+        rows = [each for kind in get_args(field.annotation) for each in get_args(kind)]
+        inner += [kind for kind in rows if isinstance(kind, type)]
         sections = [kind for kind in inner if issubclass(kind, BaseModel)]
         if sections:
             yield from _keys(sections[0], f"{prefix}{name}.")

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from functools import partial
 
 from hookfetch.bootstrap.bus import bus_of
-from hookfetch.bootstrap.coordinating import coordinator_of, engine_of, hosts_of
+from hookfetch.bootstrap.coordinating import coordinator_of, engine_of, hosts_of, policy_of
 from hookfetch.bootstrap.receiving import book_file, limits_of, load_hooks, relaying, spools_of
 from hookfetch.bootstrap.registering import checker_of, open_arrived, open_registrations
 from hookfetch.bus.memory.bus import MemoryBus
@@ -15,6 +15,7 @@ from hookfetch.config import ROLES, Config
 from hookfetch.core.errors import ConfigurationError
 from hookfetch.hooks.registration import KnownBy
 from hookfetch.hooks.watching import HookWatch
+from hookfetch.originals.upkeep import Upkeep
 from hookfetch.server.grpc.server import GrpcServer
 from hookfetch.server.http import HttpServer
 from hookfetch.server.ingress import Ingress
@@ -32,6 +33,7 @@ __all__ = [
     "load_hooks",
     "open_arrived",
     "open_registrations",
+    "policy_of",
     "spools_of",
 ]
 
@@ -67,7 +69,7 @@ def build(config: Config, roles: Collection[str] = ROLES) -> list[Part]:
     if "coordinator" in roles:
         hosts = hosts_of(config.sweep)
         Accounts(config.upstream).check()
-        for project in config.project:
+        for project in config.projects():
             coordinator, answers = coordinator_of(config, project, bus, engine, hosts)
             parts.append(
                 Part(f"coordinator {project.name}", coordinator.start, coordinator.stop, patient=True)
@@ -76,8 +78,10 @@ def build(config: Config, roles: Collection[str] = ROLES) -> list[Part]:
     if "worker" in roles:
         worker = Worker(bus, engine, config.engine.processes)
         parts.append(Part("worker", worker.start, worker.stop, patient=True))
+        upkeep = Upkeep(config.state_dir, config.engine.mirrors_bytes)
+        parts.append(Part("mirrors", upkeep.start, upkeep.stop))
     if "gateway" in roles:
-        gateway = GrpcServer(bus, [project.name for project in config.project], config.grpc.listen)
+        gateway = GrpcServer(bus, [project.name for project in config.projects()], config.grpc.listen)
         parts.append(Part("gateway", gateway.start, partial(gateway.stop, _GRACE)))
     if "ingress" in roles:
         book = DeliveryBook(book_file(config))

@@ -10,23 +10,40 @@ from hookfetch.config import Config, ProjectConfig, SweepConfig
 from hookfetch.coordinator.answers import Answers
 from hookfetch.coordinator.coordinator import Coordinator
 from hookfetch.coordinator.loader import Loader
-from hookfetch.core.globs import Glob
-from hookfetch.core.policy import ElementPolicy, Policy
+from hookfetch.core.own import OwnBranch
+from hookfetch.core.policy import Policy, compiled
 from hookfetch.core.ports import Bus, Engine
 from hookfetch.core.state import RetryPolicy
 from hookfetch.engine.supervisor import BuildStreamEngine
 from hookfetch.store.database import Database
+from hookfetch.store.files import SeenFiles
 from hookfetch.store.observed import ObservedRefs
 from hookfetch.upstreams.accounts import Accounts
 from hookfetch.upstreams.asking import Asking
+from hookfetch.upstreams.clone import Clone, identity_of
+from hookfetch.upstreams.file_sweep import LEAST, MOST, FileSweep
 from hookfetch.upstreams.hosts import Hosts
-from hookfetch.upstreams.sweep import Accept, Sweep
+from hookfetch.upstreams.sweep import Sweep
+from hookfetch.upstreams.sweeps import Accept, Sweeps
 
 
 def engine_of(config: Config) -> BuildStreamEngine:
     """Return the engine over the configured projects; its processes start with their first work."""
-    projects = {project.name: project for project in config.project}
-    return BuildStreamEngine(projects, config.state_dir, config.engine)
+    projects = {project.name: project for project in config.projects()}
+    accounts = Accounts(config.upstream)
+    folder = config.state_dir / "clones"
+    by_repository = {
+        project.repository: Clone(project.repository, folder, accounts)
+        for project in config.project
+        if project.repository is not None
+    }
+    clones = {
+        name: by_repository[project.repository]
+        for name, project in projects.items()
+        if project.repository is not None
+    }
+    hosts = [upstream.host for upstream in config.upstream]
+    return BuildStreamEngine(projects, config.state_dir, config.engine, clones, hosts)
 
 
 def coordinator_of(
@@ -34,26 +51,48 @@ def coordinator_of(
 ) -> tuple[Coordinator, Answers]:
     """Return what decides for a project, and what answers questions about it."""
     database = Database(config.stores()[project.name])
-    loader = Loader(project=project.name, engine=engine, bus=bus, database=database, clock=time.time)
+    own = own_branch_of(project)
+    own_url = None if own is None else own.url
+    loader = Loader(
+        project=project.name,
+        engine=engine,
+        bus=bus,
+        database=database,
+        clock=time.time,
+        policy=policy_of(project),
+        own=own,
+        fetches_ahead=own is not None and bool(project.source_cache),
+    )
 
     @asynccontextmanager
-    async def open_sweep(accept: Accept) -> AsyncIterator[Sweep]:
-        known = ObservedRefs(database, time.time)
+    async def open_sweep(accept: Accept) -> AsyncIterator[Sweeps]:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-            sweep = Sweep(
+            asking = Asking(session, Accounts(config.upstream), config.sweep.timeout, own_url)
+            repositories = Sweep(
                 index=lambda: loader.index,
-                known=known,
+                known=ObservedRefs(database, time.time),
                 accept=accept,
                 hosts=hosts,
-                ask=Asking(session, Accounts(config.upstream), config.sweep.timeout).refs,
+                ask=asking.refs,
                 least=config.sweep.interval_least,
                 most=config.sweep.interval_most,
                 clock=time.time,
             )
+            files = FileSweep(
+                index=lambda: loader.index,
+                known=SeenFiles(database, time.time),
+                accept=accept,
+                hosts=hosts,
+                ask=asking.file,
+                least=LEAST * config.sweep.interval_least,
+                most=max(MOST, LEAST * config.sweep.interval_least),
+                clock=time.time,
+            )
+            sweeps = Sweeps(repositories, files)
             try:
-                yield sweep
+                yield sweeps
             finally:
-                await sweep.close()
+                await sweeps.close()
 
     retry = config.retry
     coordinator = Coordinator(
@@ -65,7 +104,6 @@ def coordinator_of(
         retry=RetryPolicy(
             first=retry.first, most=retry.most, attempts=retry.attempts, quarantine=retry.quarantine
         ),
-        policy=policy_of(project),
         lease=2 * config.engine.deadline,
         clock=time.time,
     )
@@ -80,6 +118,15 @@ def coordinator_of(
     return coordinator, answers
 
 
+def own_branch_of(project: ProjectConfig) -> OwnBranch | None:
+    """Return the branch that a project is loaded from, None for a checkout."""
+    if project.repository is None:
+        return None
+    (branch,) = project.branches
+    url = project.repository
+    return OwnBranch(repository=identity_of(url), url=url, ref=f"refs/heads/{branch}")
+
+
 def hosts_of(config: SweepConfig) -> Hosts:
     """Return what paces all questions of this process, whichever project asks."""
     return Hosts(at_once=config.concurrency, per_host=config.per_host, rate=config.rate, clock=time.monotonic)
@@ -87,17 +134,4 @@ def hosts_of(config: SweepConfig) -> Hosts:
 
 def policy_of(project: ProjectConfig) -> Policy:
     """Return a project's policy as configured."""
-    return Policy(
-        [
-            (
-                [Glob(text) for text in rule.elements],
-                ElementPolicy(
-                    debounce=rule.debounce,
-                    minimum_interval=rule.minimum_interval,
-                    rewritten_branch=rule.rewritten_branch,
-                    moved_tag=rule.moved_tag,
-                ),
-            )
-            for rule in project.policy
-        ]
-    )
+    return Policy(configured=compiled(rule.rule() for rule in project.policy))

@@ -75,7 +75,8 @@ class GitObjects:
     @property
     def empty(self) -> bool:
         """Return whether there is no ref."""
-        return self._repository.is_empty
+        # Not libgit2's `is_empty`, which also asks what HEAD says.
+        return next(iter(self._repository.references), None) is None
 
     @property
     def shallow(self) -> bool:

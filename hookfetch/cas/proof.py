@@ -1,139 +1,180 @@
-"""Ask a remote source cache whether it holds the whole tree of an element's sources. Reads only.
+"""Ask the servers of a source cache whether they hold the whole tree of an element's sources. Reads only.
 
-An index that answers is no proof: the server may have expired the blobs behind it. So the
+An index that answers is no proof: the storage may have expired the blobs behind it. So the
 tree is walked and every blob in it asked for (Remote Asset API v1, Remote Execution API v2).
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple
 
 import grpc
 
-from hookfetch.cas.channel import TIMEOUT, code_of, open_channel, text_of
-from hookfetch.cas.protos import (
-    remote_asset_pb2,
-    remote_asset_pb2_grpc,
-    remote_execution_pb2,
-    remote_execution_pb2_grpc,
-    source_pb2,
-)
-from hookfetch.core.errors import Temporary
+from hookfetch.cas.channel import TIMEOUT, Server, Servers, code_of
+from hookfetch.cas.directories import Digest
+from hookfetch.cas.leases import Leases
+from hookfetch.cas.protos import remote_asset_pb2, remote_execution_pb2, source_pb2
+from hookfetch.core.errors import CacheAway, Temporary
 
 SOURCE_URN = "urn:fdc:buildstream.build:2020:source:"
 _MAX_DIRECTORIES = 1_000_000
 _BATCH = 10_000  # digests asked at once: under 1 MB of the usual 4 MB a message
 
 
+class Published(NamedTuple):
+    """What was published just now: the `message` that stands for it, and what each storage (by URL) was
+    `sent` since it said that it has all the rest."""
+
+    message: Digest
+    sent: Mapping[str, Sequence[Digest]]
+
+
 class RemoteCache:
-    """A server with index and storage at `url` (http or https); usable from one thread."""
+    """The `servers` that sources are pushed to, as one cache; usable from one thread.
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._connect()
+    A walk through a tree proves it for `lease` seconds, shorter than what the servers expire. Each index
+    is asked for the name all the same, and each storage for what the name stands for: one that was made
+    anew, or lost what it had, is seen at once.
+    """
 
-    def _connect(self) -> None:
-        self._channel = open_channel(self._url)
-        self._index: Any = remote_asset_pb2_grpc.FetchStub(self._channel)
-        self._storage: Any = remote_execution_pb2_grpc.ContentAddressableStorageStub(self._channel)
+    def __init__(self, servers: Servers, lease: float = 0.0) -> None:
+        self._servers = servers
+        self._leases = Leases(lease)
 
-    def holds(self, element_key: str) -> bool:
-        """Return whether the sources of `element_key` can be had from here, every blob of them.
+    def holds(self, element_key: str, *, walk: bool = False) -> bool:
+        """Return whether the sources of `element_key` can be had from here: every index has the name and
+        every storage every blob. With `walk` no lease counts.
 
-        Temporary when the server does not answer, or not in its protocol.
+        CacheAway when a server is not there, Temporary when one does not speak its protocol.
         """
         try:
-            return self._holds(element_key)
-        except grpc.RpcError as error:
-            # A channel that failed waits before it tries again; a new one asks at once.
-            self._channel.close()
-            self._connect()
-            raise Temporary(f"source cache {self._url}: {text_of(error)}") from error
+            return self._holds(element_key, walk)
+        except CacheAway:
+            self._leases.end_all()  # nobody knows what comes back
+            raise
 
-    def _holds(self, element_key: str) -> bool:
-        blob = self._asset(SOURCE_URN + element_key)
-        if blob is None:
-            return False
-        content = self._read(blob)
+    def confirms(self, element_key: str, published: Published) -> bool:
+        """Return whether what was `published` under `element_key` just now can be had from here: every index
+        has its name, and every storage what it was sent. What a storage said that it has is not asked twice.
+
+        Raises as `holds`.
+        """
+        for index in self._servers.indexes:
+            digest = _asset(index, SOURCE_URN + element_key)
+            if digest is None or digest.hash != published.message.hash:
+                return False
+        for storage in self._servers.storages:
+            sent = {digest: message_of(digest) for digest in published.sent[storage.url]}
+            if any(_missing(storage, batch) for batch in _batches(sent)):
+                return False
+            self._leases.grant((storage, published.message.hash))
+        return True
+
+    def _holds(self, element_key: str, walk: bool) -> bool:
+        messages: dict[str, Any] = {}
+        for index in self._servers.indexes:
+            digest = _asset(index, SOURCE_URN + element_key)
+            if digest is None:
+                return False
+            messages[digest.hash] = digest
+        return all(
+            self._has_tree(storage, digest, walk)
+            for storage in self._servers.storages
+            for digest in messages.values()
+        )
+
+    def _has_tree(self, storage: Server, digest: Any, walk: bool) -> bool:
+        lease = (storage, digest.hash)
+        content = _read(storage, digest)
         if content is None:
+            self._leases.end(lease)
             return False
-        root = source_pb2.Source.FromString(content).files
-        wanted = self._tree(root)
-        if wanted is None:
+        if not walk and self._leases.lasts(lease):
+            return True
+        self._leases.end(lease)
+        wanted = _tree(storage, source_pb2.Source.FromString(content).files)
+        if wanted is None or any(_missing(storage, batch) for batch in _batches(wanted)):
             return False
-        return not any(self._missing(batch) for batch in _batches(wanted))
+        self._leases.grant(lease)
+        return True
 
-    def _asset(self, urn: str) -> Any:
+
+def _asset(index: Server, urn: str) -> Any:
+    with index.asked() as ask:
         try:
-            answer = self._index.FetchBlob(remote_asset_pb2.FetchBlobRequest(uris=[urn]), timeout=TIMEOUT)
+            answer = ask.fetch.FetchBlob(remote_asset_pb2.FetchBlobRequest(uris=[urn]), timeout=TIMEOUT)
         except grpc.RpcError as error:
             if code_of(error) is grpc.StatusCode.NOT_FOUND:
                 return None
             raise
-        return None if answer.status.code else answer.blob_digest
+    return None if answer.status.code else answer.blob_digest
 
-    def _read(self, digest: Any) -> bytes | None:
-        request = remote_execution_pb2.BatchReadBlobsRequest(digests=[digest])
-        (answer,) = self._storage.BatchReadBlobs(request, timeout=TIMEOUT).responses
-        return None if answer.status.code else bytes(answer.data)
 
-    def _tree(self, root: Any) -> dict[tuple[str, int], Any] | None:
-        """Return every digest of the tree below `root`, or None if a directory of it is missing."""
-        found: dict[str, Any] = {}
+def _read(storage: Server, digest: Any) -> bytes | None:
+    request = remote_execution_pb2.BatchReadBlobsRequest(digests=[digest])
+    with storage.asked() as ask:
+        (answer,) = ask.storage.BatchReadBlobs(request, timeout=TIMEOUT).responses
+    return None if answer.status.code else bytes(answer.data)
+
+
+def _tree(storage: Server, root: Any) -> dict[tuple[str, int], Any] | None:
+    """Return every digest of the tree below `root`, or None if a directory of it is missing."""
+    found = _directories(storage, root)
+    if found is None:
+        return None
+    wanted: dict[tuple[str, int], Any] = {}
+    seen = {root.hash}
+    waiting = [root]
+    while waiting:
+        digest = waiting.pop()
+        wanted[digest.hash, digest.size_bytes] = digest
+        # A server leaves out what it does not have, without an error.
+        directory = found.get(digest.hash)
+        if directory is None:
+            return None
+        wanted.update(((file.digest.hash, file.digest.size_bytes), file.digest) for file in directory.files)
+        fresh = [node.digest for node in directory.directories if node.digest.hash not in seen]
+        seen.update(child.hash for child in fresh)
+        waiting += fresh
+    return wanted
+
+
+def _directories(storage: Server, root: Any) -> dict[str, Any] | None:
+    """Return the directories below `root` that the storage has, by hash; None when it lacks that."""
+    found: dict[str, Any] = {}
+    request = remote_execution_pb2.GetTreeRequest(root_digest=root)
+    with storage.asked() as ask:
         try:
-            request = remote_execution_pb2.GetTreeRequest(root_digest=root)
-            for page in self._storage.GetTree(request, timeout=TIMEOUT):
+            for page in ask.storage.GetTree(request, timeout=TIMEOUT):
                 found.update((_hash(directory), directory) for directory in page.directories)
                 if len(found) > _MAX_DIRECTORIES:
                     raise Temporary(
-                        f"source cache {self._url}: a tree of over {_MAX_DIRECTORIES} directories"
+                        f"source cache {storage.url}: a tree of over {_MAX_DIRECTORIES} directories"
                     )
         except grpc.RpcError as error:
             if code_of(error) is grpc.StatusCode.NOT_FOUND:
                 return None
             raise
-        wanted: dict[tuple[str, int], Any] = {}
-        seen = {root.hash}
-        waiting = [root]
-        while waiting:
-            digest = waiting.pop()
-            wanted[digest.hash, digest.size_bytes] = digest
-            # A server leaves out what it does not have, without an error.
-            directory = found.get(digest.hash)
-            if directory is None:
-                return None
-            wanted.update(
-                ((file.digest.hash, file.digest.size_bytes), file.digest) for file in directory.files
-            )
-            fresh = [node.digest for node in directory.directories if node.digest.hash not in seen]
-            seen.update(child.hash for child in fresh)
-            waiting += fresh
-        return wanted
+    return found
 
-    def _missing(self, digests: list[Any]) -> bool:
-        request = remote_execution_pb2.FindMissingBlobsRequest(blob_digests=digests)
-        return bool(self._storage.FindMissingBlobs(request, timeout=TIMEOUT).missing_blob_digests)
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._channel.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+def _missing(storage: Server, digests: list[Any]) -> bool:
+    request = remote_execution_pb2.FindMissingBlobsRequest(blob_digests=digests)
+    with storage.asked() as ask:
+        return bool(ask.storage.FindMissingBlobs(request, timeout=TIMEOUT).missing_blob_digests)
 
 
 def _hash(directory: Any) -> str:
     return hashlib.sha256(directory.SerializeToString(deterministic=True)).hexdigest()
 
 
-def _batches(digests: dict[tuple[str, int], Any]) -> Iterator[list[Any]]:
+def message_of(digest: Digest) -> Any:
+    """Return a digest as the Remote Execution API has it."""
+    return remote_execution_pb2.Digest(hash=digest.hash, size_bytes=digest.size)
+
+
+def _batches(digests: Mapping[Any, Any]) -> Iterator[list[Any]]:
     # Every server has the empty blob, uploaded or not (Remote Execution API, "empty blobs").
     waiting = iter(_filled(digests.values()))
     while batch := list(islice(waiting, _BATCH)):

@@ -6,7 +6,17 @@ used; 3 the service could not be reached; 130 interrupted.
 
 import click
 
-from hookfetch.cli import asking, dead, elements, hooks, judging, keeping, operating, serving
+from hookfetch.cli import (
+    asking,
+    dead,
+    elements,
+    hooks,
+    judging,
+    keeping,
+    mirrors,
+    operating,
+    serving,
+)
 from hookfetch.cli.shared import Command
 
 
@@ -32,6 +42,7 @@ for command in (
     *operating.COMMANDS,
     *elements.COMMANDS,
     *keeping.COMMANDS,
+    *mirrors.COMMANDS,
 ):
     main.add_command(command)
 

@@ -65,18 +65,10 @@ def elements_list(
 @json_option
 def elements_retry(element: str, project: str, server: str, as_json: bool) -> None:
     """Try what waits now, without waiting for the result; failures stay counted until it succeeds."""
-    from hookfetch.client.telling import left_line, rests_line
 
     async def send(operations: Any) -> None:
         done = await operations.retry(project, element)
-        for name in done.elements:
-            click.echo(
-                json.dumps({"project": project, "element": name, "retried": True})
-                if as_json
-                else f"{name}  tried now"
-            )
-        warn(left_line(done.left))
-        warn(rests_line([project] if done.paused else ()))
+        _tell(done, project, as_json=as_json, word="retried", line="tried now")
 
     run(asking(server, send))
 
@@ -88,20 +80,24 @@ def elements_retry(element: str, project: str, server: str, as_json: bool) -> No
 @json_option
 def elements_release(element: str, project: str, server: str, as_json: bool) -> None:
     """End quarantine and hold: count failures anew, follow rewritten history, and try it now."""
-    from hookfetch.client.telling import left_line, rests_line
 
     async def send(operations: Any) -> None:
         done = await operations.release(project, element)
-        for name in done.elements:
-            click.echo(
-                json.dumps({"project": project, "element": name, "released": True})
-                if as_json
-                else f"{name}  released, tried now"
-            )
-        warn(left_line(done.left))
-        warn(rests_line([project] if done.paused else ()))
+        _tell(done, project, as_json=as_json, word="released", line="released, tried now")
 
     run(asking(server, send))
+
+
+def _tell(done: Any, project: str, *, as_json: bool, word: str, line: str) -> None:
+    """Print the elements that are tried now, and what keeps others from it."""
+    from hookfetch.client.telling import left_line, rests_line
+
+    for name in done.elements:
+        click.echo(
+            json.dumps({"project": project, "element": name, word: True}) if as_json else f"{name}  {line}"
+        )
+    warn(left_line(done.left))
+    warn(rests_line([project] if done.paused else ()))
 
 
 elements.add_command(why, "show")  # one report, found under both names

@@ -35,8 +35,11 @@ def affected(
     from hookfetch.config import load_config
 
     config = load_config(config_file)
-    if project not in {known.name for known in config.project}:
-        raise ConfigurationError(f"--project: {config_file} has no project {project!r}")
+    projects = {known.name: known for known in config.projects()}
+    if project not in projects:
+        raise ConfigurationError(
+            f"--project: {config_file} has no project {project!r}, but {', '.join(projects) or 'none'}"
+        )
     if repo is not None and ref is not None and delivery is None and hook is None:
         questions = [question.question(repo, ref)]
     elif delivery is not None and hook is not None and repo is None and ref is None:
@@ -48,13 +51,13 @@ def affected(
         raise click.UsageError("give either --repo and --ref, or --delivery and --hook")
 
     async def ask() -> None:
-        engine = bootstrap.engine_of(config)
+        engine, policy = bootstrap.engine_of(config), bootstrap.policy_of(projects[project])
         try:
             with progress(f"Loading {project}"):
-                names = await question.affected(engine, project, questions)
+                found = await question.affected(engine, project, policy, questions)
         finally:
             await engine.close()
-        for name in names:
+        for name in found:
             click.echo(json.dumps({"element": name}) if as_json else name)
 
     run(ask())

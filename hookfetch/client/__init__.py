@@ -11,7 +11,7 @@ from hookfetch.client.errors import (
     Unexpected,
     WorkFailed,
 )
-from hookfetch.client.values import Alarm, Fetched, Listing, RefUpdate, Tracked
+from hookfetch.client.values import Alarm, Fetched, Listing, RefUpdate, Settlement, Tracked
 from hookfetch.client.watch import Watch
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Listing",
     "NotFound",
     "RefUpdate",
+    "Settlement",
     "TimedOut",
     "Tracked",
     "Unavailable",

@@ -145,13 +145,18 @@ def left_line(left: int) -> str | None:
 
 def state_line(report: ProjectReport) -> str:
     """Return one line for a project."""
-    health = "healthy" if report.unhealthy is None else f"unhealthy: {report.unhealthy}"
+    at = report.revision[:12] if report.revision else None
+    if report.unhealthy is None:
+        health = f"healthy at {at}" if at else "healthy"
+    else:
+        health = f"unhealthy: {report.unhealthy}{f' ({at} stays in use)' if at else ''}"
     paused = ""
     if report.paused is not None:
         pause = report.paused
         paused = f", paused since {_clock(pause.since)} by {pause.by}{_because(pause.reason)}"
     oldest = f" (oldest of {_clock(report.oldest_waiting_at)})" if report.oldest_waiting_at else ""
     jobs = f"{report.waiting} waiting{oldest}, {report.running} running, {report.set_aside} set aside"
+    jobs += f", {report.ahead} of them ahead of anyone's asking" if report.ahead else ""
     line = f"{report.project}  {health}{paused}  {jobs}  log at {report.last_entry}, epoch {report.epoch}"
     if not report.missed_by_hooks:
         return line

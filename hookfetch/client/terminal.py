@@ -5,16 +5,28 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from hookfetch.client.values import Alarm, Fetched, RefUpdate, Tracked
+from hookfetch.client.values import Alarm, Fetched, RefUpdate, SettledSource, Settlement, Tracked
 from hookfetch.core.jobs import Change
 from hookfetch.core.sources import Ref
 
 
-def entry_line(entry: RefUpdate | Alarm, *, as_json: bool) -> str:
-    """Return one line for an update or an alarm; in JSON, `event` says which."""
-    if as_json:
-        return json.dumps({"event": "alarm" if isinstance(entry, Alarm) else "update", **asdict(entry)})
-    return _alarm_line(entry) if isinstance(entry, Alarm) else _update_line(entry)
+def entry_line(entry: RefUpdate | Alarm | Settlement, *, as_json: bool) -> str:
+    """Return one line for an entry; in JSON, `event` says which kind it is."""
+    match entry:
+        case RefUpdate():
+            event, line = "update", _update_line(entry)
+        case Alarm():
+            event, line = "alarm", _alarm_line(entry)
+        case Settlement():
+            event, line = "settlement", _settlement_line(entry)
+    return json.dumps({"event": event, **asdict(entry)}) if as_json else line
+
+
+def _settlement_line(entry: Settlement) -> str:
+    sources = ", ".join(_settled(each) for each in entry.sources)
+    place = f"{_time(entry.announced_at)}  {entry.project}  {entry.element}"
+    at = f" at {_short(entry.revision)}" if entry.revision else ""
+    return f"{place}  {entry.outcome}{at}: {sources}"
 
 
 def _alarm_line(alarm: Alarm) -> str:
@@ -23,6 +35,13 @@ def _alarm_line(alarm: Alarm) -> str:
     action = "followed" if alarm.followed else "held until `hookfetch track`"
     place = f"{_time(alarm.announced_at)}  {alarm.project}  {alarm.element}"
     return f"{place}  ALARM {what}  {ends}  {action}  ({', '.join(alarm.causes)})"
+
+
+def _settled(source: SettledSource) -> str:
+    announced = _short(source.announced)
+    if source.committed == source.announced:
+        return announced
+    return f"{announced}, the branch has {'none' if source.committed is None else _short(source.committed)}"
 
 
 def _time(announced_at: float) -> str:

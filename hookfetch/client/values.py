@@ -11,6 +11,10 @@ from hookfetch.core.jobs import Change
 from hookfetch.core.sources import Ref
 from hookfetch.v1 import refs_pb2, sources_pb2
 
+_OUTCOMES: dict[int, Literal["landed", "superseded"]] = {
+    refs_pb2.Settlement.OUTCOME_LANDED: "landed",
+    refs_pb2.Settlement.OUTCOME_SUPERSEDED: "superseded",
+}
 _KINDS: dict[int, AlarmKind] = {
     refs_pb2.Alarm.KIND_BRANCH_REWOUND: "branch_rewound",
     refs_pb2.Alarm.KIND_BRANCH_DELETED: "branch_deleted",
@@ -55,6 +59,33 @@ class Alarm:
     before: str | None
     after: str | None
     followed: bool
+    causes: tuple[str, ...]
+    announced_at: float
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettledSource:
+    """A source whose `announced` ref is proposed no more; `committed` stands in the branch, None where the
+    source is gone or has no ref there."""
+
+    index: int
+    kind: str
+    url: str | None
+    announced: Ref
+    committed: Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """Announced refs `landed` in the branch as of the commit `revision`, or were `superseded` by others
+    there; `announced_at` in Unix seconds. `cursor` as in `RefUpdate`."""
+
+    project: str
+    element: str
+    outcome: Literal["landed", "superseded", "unknown"]
+    sources: tuple[SettledSource, ...]
+    revision: str | None
     causes: tuple[str, ...]
     announced_at: float
     cursor: str
@@ -112,6 +143,29 @@ def alarm_of(message: refs_pb2.Alarm) -> Alarm:
         before=message.before if message.HasField("before") else None,
         after=message.after if message.HasField("after") else None,
         followed=message.followed,
+        causes=tuple(message.causes),
+        announced_at=message.announced_at.ToMicroseconds() / 1e6,
+        cursor=message.cursor,
+    )
+
+
+def settlement_of(message: refs_pb2.Settlement) -> Settlement:
+    """Return the settlement in `message`."""
+    return Settlement(
+        project=message.project,
+        element=message.element,
+        outcome=_OUTCOMES.get(message.outcome, "unknown"),
+        sources=tuple(
+            SettledSource(
+                index=source.index,
+                kind=source.kind,
+                url=source.url if source.HasField("url") else None,
+                announced=_ref(source.announced),
+                committed=_ref(source.committed),
+            )
+            for source in message.sources
+        ),
+        revision=message.revision if message.HasField("revision") else None,
         causes=tuple(message.causes),
         announced_at=message.announced_at.ToMicroseconds() / 1e6,
         cursor=message.cursor,

@@ -9,8 +9,10 @@ from types import TracebackType
 import grpc
 
 from hookfetch.client.errors import Unavailable, from_rpc
-from hookfetch.client.values import Alarm, RefUpdate, alarm_of, update_of
+from hookfetch.client.values import Alarm, RefUpdate, Settlement, alarm_of, settlement_of, update_of
 from hookfetch.v1 import refs_pb2, refs_pb2_grpc
+
+Entry = RefUpdate | Alarm | Settlement
 
 FIRST_PAUSE = 0.1  # seconds, doubled up to:
 MOST_PAUSE = 5.0
@@ -27,8 +29,9 @@ _AGAIN = frozenset(
 )
 
 
-class Watch(AsyncIterator[RefUpdate | Alarm]):
-    """Iterate over it for updates and alarms; leave it by `aclose`, or use it as a context manager.
+class Watch(AsyncIterator[Entry]):
+    """Iterate over it for updates, alarms and settlements; leave it by `aclose`, or use it as a context
+    manager.
 
     Iterating raises Unavailable when no server was heard for `patience` seconds, Compacted
     when the place it would come back to is no longer kept, and NotFound or InvalidRequest for
@@ -57,7 +60,7 @@ class Watch(AsyncIterator[RefUpdate | Alarm]):
         before the first. What it stands before was iterated over."""
         return self._cursor
 
-    async def __anext__(self) -> RefUpdate | Alarm:
+    async def __anext__(self) -> Entry:
         return await anext(self._updates)
 
     async def aclose(self) -> None:
@@ -72,7 +75,7 @@ class Watch(AsyncIterator[RefUpdate | Alarm]):
     ) -> None:
         await self.aclose()
 
-    async def _run(self) -> AsyncGenerator[RefUpdate | Alarm, None]:
+    async def _run(self) -> AsyncGenerator[Entry, None]:
         loop = asyncio.get_running_loop()
         lost: float | None = loop.time()  # when the server was last given up, by the loop's clock
         pause = FIRST_PAUSE
@@ -104,8 +107,8 @@ class Watch(AsyncIterator[RefUpdate | Alarm]):
             return refs_pb2.WatchRequest(filter=self._wanted, cursor=self._cursor)
         return refs_pb2.WatchRequest(filter=self._wanted, origin=self._origin)
 
-    def _move(self, response: refs_pb2.WatchResponse) -> RefUpdate | Alarm | None:
-        """Move the cursor on and return the update or alarm in `response`, if it is one."""
+    def _move(self, response: refs_pb2.WatchResponse) -> Entry | None:
+        """Move the cursor on and return the entry in `response`, if it is one."""
         match response.WhichOneof("event"):
             case "update":
                 self._cursor = response.update.cursor
@@ -113,6 +116,9 @@ class Watch(AsyncIterator[RefUpdate | Alarm]):
             case "alarm":
                 self._cursor = response.alarm.cursor
                 return alarm_of(response.alarm)
+            case "settlement":
+                self._cursor = response.settlement.cursor
+                return settlement_of(response.settlement)
             case "progress":
                 self._cursor = response.progress.cursor
                 return None

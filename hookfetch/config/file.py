@@ -52,7 +52,11 @@ class Config(BaseSettings):
     def stores(self) -> dict[str, Path]:
         """Return where the coordinator of each project keeps its store."""
         projects = self.state_dir / "projects"
-        return {project.name: projects / project.name / "store.sqlite" for project in self.project}
+        return {project.name: projects / project.name / "store.sqlite" for project in self.projects()}
+
+    def projects(self) -> tuple[ProjectConfig, ...]:
+        """Return every branch of the configured projects as a project of its own."""
+        return tuple(each for project in self.project for each in project.each_branch())
 
     @classmethod
     def settings_customise_sources(
@@ -134,7 +138,9 @@ def _absolute(config: Config, base: Path) -> Config:
         )
         for hook in config.hook
     )
-    projects = tuple(item.model_copy(update={"path": base / item.path}) for item in config.project)
+    projects = tuple(
+        item.model_copy(update=_places(item, base) | _caches(item, base)) for item in config.project
+    )
     upstreams = tuple(
         item.model_copy(update={"password_file": base / item.password_file}) for item in config.upstream
     )
@@ -149,3 +155,16 @@ def _absolute(config: Config, base: Path) -> Config:
             "bus": bus,
         }
     )
+
+
+def _places(project: ProjectConfig, base: Path) -> dict[str, object]:
+    if project.path is not None:
+        return {"path": base / project.path}
+    repository = project.repository or ""
+    if "://" in repository or ":" in repository.partition("/")[0]:  # a URL, or `host:path`
+        return {}
+    return {"repository": str(base / repository)}
+
+
+def _caches(project: ProjectConfig, base: Path) -> dict[str, object]:
+    return {"source_cache": tuple(cache.below(base) for cache in project.source_cache)}

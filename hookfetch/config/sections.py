@@ -14,10 +14,10 @@ from pydantic import (
     model_validator,
 )
 
+from hookfetch.config.caches import SourceCaches
+from hookfetch.config.policy import PolicyConfig
 from hookfetch.config.secret import read_secret
 from hookfetch.core.errors import ConfigurationError
-from hookfetch.core.globs import Glob
-from hookfetch.core.policy import Reaction
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Listen = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}$")]
@@ -29,6 +29,12 @@ HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$"), AfterValidat
 _PART = r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*"
 RepositoryPath = Annotated[str, Field(pattern=rf"^{_PART}(/{_PART})+$", max_length=255)]
 GroupPath = Annotated[str, Field(pattern=rf"^{_PART}(/{_PART})*$", max_length=255)]
+# As git check-ref-format has it, narrowed to what needs no escape anywhere.
+BranchName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$", max_length=200)
+]
+# A URL as git takes it, `host:path`, or a path.
+Repository = Annotated[str, Field(pattern=r"^[^\s\x00-\x1f-][^\s\x00-\x1f]*$", max_length=2000)]
 ApiUrl = Annotated[
     str,
     Field(pattern=r"^(https://[^\s/?#@]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?)(/[^\s?#]*)?$"),
@@ -132,12 +138,19 @@ class UpstreamConfig(_Section):
 
 class EngineConfig(_Section):
     """Warm BuildStream processes. `deadline` is a job's, in seconds; a process is replaced
-    after `recycle_after` jobs. Without `shortcut` every source is staged by BuildStream itself."""
+    after `recycle_after` jobs. An upstream that sends nothing for `stall` seconds is given up, and one that
+    drips for twice as long. Without `shortcut` every source is staged by BuildStream itself.
+    Of originals and what is known of staged sources at most `mirrors_bytes` are kept, and of staged sources
+    at most `cache_bytes` by each process."""
 
     processes: Annotated[int, Field(gt=0, le=32)] = 2
     deadline: Annotated[float, Field(gt=0)] = 1200.0
     recycle_after: Annotated[int, Field(gt=0)] = 1000
+    stall: Annotated[float, Field(gt=0)] = 60.0
     shortcut: bool = True
+    cache_lease: Annotated[float, Field(ge=0)] = 3600.0  # seconds; shorter than what the source cache expires
+    mirrors_bytes: Annotated[int, Field(ge=0)] = 50 * 1024**3
+    cache_bytes: Annotated[int, Field(ge=1024**2)] = 10 * 1024**3
 
 
 class RetryConfig(_Section):
@@ -191,31 +204,44 @@ class HookConfig(_Section):
         return value
 
 
-class PolicyConfig(_Section):
-    """What is asked of the elements that a glob matches: seconds to wait for more events, seconds
-    between two background jobs, and whether rewritten history is followed or held."""
-
-    elements: Annotated[tuple[str, ...], Field(min_length=1)]
-    debounce: Annotated[float, Field(ge=0, le=86400)] = 0.0
-    minimum_interval: Annotated[float, Field(ge=0, le=31 * 86400)] = 0.0
-    rewritten_branch: Reaction = "follow"
-    moved_tag: Reaction = "hold"
-
-    @field_validator("elements")
-    @classmethod
-    def _are_globs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for text in value:
-            Glob(text)  # ValueError when a set of characters has no sense
-        return value
-
-
 class ProjectConfig(_Section):
-    """A checked-out BuildStream project and the cache its sources go to (URL of a server
-    with index and storage; without one, updates are announced as not cached)."""
+    """A BuildStream project and the cache its sources go to (URL of a server with index and storage;
+    without one, updates are announced as not cached).
+
+    `repository` is the URL or path of its git repository, of which hookfetch keeps a clone: each of
+    `branches` is loaded, and again when it is pushed to. With `path` instead a checkout is read where it
+    is, as it is, when hookfetch starts."""
 
     name: Name
-    path: Path
-    source_cache: str | None = None
+    path: Path | None = None
+    repository: Repository | None = None
+    branches: tuple[BranchName, ...] = ()
+    source_cache: SourceCaches = ()
     options: dict[str, str] = {}
     targets: tuple[str, ...] = ("**.bst",)
     policy: tuple[PolicyConfig, ...] = ()
+
+    @field_validator("repository")
+    @classmethod
+    def _runs_no_helper(cls, value: str | None) -> str | None:
+        if value is not None and "::" in value.partition("[")[0]:
+            raise ValueError("git's remote helpers (`name::address`) are not used")
+        return value
+
+    @model_validator(mode="after")
+    def _is_in_one_place(self) -> "ProjectConfig":
+        if (self.path is None) == (self.repository is None):
+            raise ValueError("needs either `repository` and `branches`, or `path`")
+        if (self.repository is None) != (not self.branches):
+            raise ValueError("`repository` and `branches` belong together")
+        if len(set(self.branches)) < len(self.branches):
+            raise ValueError("a branch is named twice")
+        return self
+
+    def each_branch(self) -> "tuple[ProjectConfig, ...]":
+        """Return a project a branch, each with a name of its own, `<name>@<branch>`: it has its own index,
+        refs, jobs and log. A checkout is one project under its own name."""
+        return tuple(
+            self.model_copy(update={"name": f"{self.name}@{quote(branch, safe='')}", "branches": (branch,)})
+            for branch in self.branches
+        ) or (self,)

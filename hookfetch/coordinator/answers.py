@@ -39,7 +39,7 @@ from hookfetch.core.repository import identify
 from hookfetch.core.sources import Source
 from hookfetch.core.tracking import rules
 from hookfetch.core.why import sentence, shown
-from hookfetch.store import hooked, pause, refs, story
+from hookfetch.store import hooked, jobs, pause, refs, story
 from hookfetch.store.database import Database
 from hookfetch.store.observed import observed
 from hookfetch.store.standing import standing
@@ -137,6 +137,8 @@ class Answers:
             last_entry=last,
             missed_by_hooks=missed,
             last_missed_at=missed_at,
+            revision=self._loader.revision,
+            ahead=jobs.waiting_ahead(db),
         )
 
     def _elements(self, db: sqlite3.Connection, question: ElementsAsked) -> ProjectElements:
@@ -178,7 +180,9 @@ class Answers:
             jobs=story.jobs_of_element(db, question.element),
             entries=story.entries_of_element(db, question.element),
         )
-        return replace(report, summary=sentence(report))
+        stays = self._loader.policy.stays(question.element)
+        mistake = None if element is None else element.mistake
+        return replace(report, summary=sentence(report, stays, mistake))
 
 
 def _source(db: sqlite3.Connection, source: Source, proposed: str | None) -> SourceReport:

@@ -21,15 +21,14 @@ from hookfetch.coordinator.view import StoredState
 from hookfetch.core.codec import dump_reply, load_event
 from hookfetch.core.commands import Answer
 from hookfetch.core.errors import Replaced, Temporary
-from hookfetch.core.events import Event, Fact, PauseRequested, ResumeRequested, UpstreamFact
+from hookfetch.core.events import Event, Fact, PauseRequested, ResumeRequested, SweptFact
 from hookfetch.core.observation import RefFact, is_swept
-from hookfetch.core.policy import Policy
 from hookfetch.core.ports import Bus, Message, Subscription
 from hookfetch.core.state import RetryPolicy
 from hookfetch.handlers import decide
 from hookfetch.store import hooked, log, takeover
 from hookfetch.store.database import Database
-from hookfetch.upstreams.sweep import Accept, Sweep
+from hookfetch.upstreams.sweeps import Accept, Sweeping
 
 _log = structlog.get_logger(__name__)
 
@@ -46,9 +45,8 @@ class Coordinator:
         database: Database,
         bus: Bus,
         loader: Loader,
-        open_sweep: Callable[[Accept], AbstractAsyncContextManager[Sweep]],
+        open_sweep: Callable[[Accept], AbstractAsyncContextManager[Sweeping]],
         retry: RetryPolicy,
-        policy: Policy,
         lease: float,
         clock: Callable[[], float],
     ) -> None:
@@ -58,12 +56,12 @@ class Coordinator:
         self._bus = bus
         self._loader = loader
         self._retry = retry
-        self._policy = policy
         self._clock = clock
         self._outbox = Outbox(project=project, database=database, bus=bus, loader=loader, clock=clock)
         self._lease = lease
         self._open_sweep = open_sweep
         self._rest = Rest()
+        self._sweep: Sweeping | None = None
         self._log_id = ""
         self._epoch = 0
         self._subscription: Subscription | None = None
@@ -98,7 +96,7 @@ class Coordinator:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def accept(self, facts: Sequence[UpstreamFact]) -> None:
+    async def accept(self, facts: Sequence[SweptFact]) -> None:
         """Handle what the sweep found, as if a forge had sent it."""
         for fact in facts:
             await self._handle(fact)
@@ -109,13 +107,15 @@ class Coordinator:
         await self._stand_by()
         self._log_id, epoch = await recover(self._project, self._database, self._bus, self._clock)
         self._outbox.epoch = epoch
+        self._loader.log_id = self._log_id
         await self._rest.read(self._database)
         await self._loader.attempt()
         self._epoch = epoch
         _log.info("coordinating", project=self._project, epoch=epoch)
         keep = partial(keep_house, self._database, self._lease, self._clock, self._outbox.wake)
         self._tasks = [
-            asyncio.create_task(_for_ever(work)) for work in (self._load_then_sweep, self._outbox.run, keep)
+            asyncio.create_task(_for_ever(work))
+            for work in (self._keep_loaded, self._keep_sweeping, self._outbox.run, keep)
         ]
 
     async def _stand_by(self) -> None:
@@ -125,45 +125,60 @@ class Coordinator:
         self._epoch = 0
         await self._end_tasks()
 
-    async def _load_then_sweep(self) -> None:
-        await self._loader.load()
+    async def _keep_loaded(self) -> None:
+        await self._loader.keep(self._on_loaded)
+
+    def _on_loaded(self) -> None:
         self._outbox.wake()
+        if self._sweep is not None:
+            self._sweep.refresh()
+
+    async def _keep_sweeping(self) -> None:
+        await self._loader.ready.wait()
         while True:  # until this task is cancelled
             rested = self._rest.paused
             await self._rest.until(False)
-            async with self._open_sweep(self.accept) as sweep:
-                sweep.refresh()
-                if rested:
-                    sweep.ask_all_now()
-                await self._rest.until(True)
+            async with self._open_sweep(self.accept) as self._sweep:
+                try:
+                    self._sweep.refresh()
+                    if rested:
+                        self._sweep.ask_all_now()
+                    await self._rest.until(True)
+                finally:
+                    self._sweep = None
 
     async def _on_message(self, message: Message) -> None:
         await self._handle(load_event(message.body))
 
     async def _handle(self, event: Event) -> None:
-        answers = await self._database.run(partial(self._decide_and_store, event=event))
+        execution = await self._database.run(partial(self._decide_and_store, event=event))
+        if execution is None:
+            return
         if isinstance(event, PauseRequested | ResumeRequested):
             await self._rest.read(self._database)
         self._outbox.wake()
-        for answer in answers:
+        if execution.reload:
+            self._loader.reload(execution.cause)
+        for answer in execution.answers:
             await self._send(answer)
 
-    def _decide_and_store(self, db: sqlite3.Connection, event: Event) -> list[Answer]:
+    def _decide_and_store(self, db: sqlite3.Connection, event: Event) -> Execution | None:
         now = self._clock()
         cause = event.delivery_id if isinstance(event, Fact) else event.id
         if not log.note(db, event.id, cause, event.type, now):
             _log.info("repeated", delivery_id=cause, event_id=event.id)
-            return []
+            return None
         if isinstance(event, RefFact) and not is_swept(event):
             hooked.tell(db, event, now)
         state = StoredState(
             db=db,
             now=now,
             index=self._loader.index,
+            own=self._loader.own,
             unhealthy=self._loader.unhealthy,
             epoch=self._epoch,
             retry=self._retry,
-            policy=self._policy,
+            policy=self._loader.policy,
         )
         commands = decide(event, state)
         execution = Execution(
@@ -173,7 +188,8 @@ class Coordinator:
             event_id=event.id,
             cause=cause,
             now=now,
-            policy=self._policy,
+            policy=self._loader.policy,
+            index=self._loader.index,
         )
         execution.run(commands)
         _log.info(
@@ -183,7 +199,7 @@ class Coordinator:
             project=self._project,
             follows=[f"{type(command).__name__} {_subject(command)}".strip() for command in commands],
         )
-        return execution.answers
+        return execution
 
     async def _send(self, answer: Answer) -> None:
         message = Message(id=answer.reply.request_id, body=dump_reply(answer.reply))

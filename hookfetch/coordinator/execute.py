@@ -4,34 +4,50 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from hookfetch.core.commands import (
     Announce,
     Answer,
+    BeginJob,
+    CacheAnswers,
+    CacheIsAway,
     Command,
     Conclude,
     FinishJob,
     Forgive,
     Hear,
+    HoldForCache,
     MoveOn,
     NoteTelling,
+    Outcome,
     Pause,
     RaiseAlarm,
     Recall,
     Refresh,
     Release,
+    Reload,
     Resume,
     RetryJob,
     SetAside,
+    TakeBackQueued,
     TryNow,
+    Withdraw,
 )
+from hookfetch.core.jobs import basis, starting_refs
+from hookfetch.core.joining import joining
+from hookfetch.core.matching import Index
 from hookfetch.core.policy import Policy
 from hookfetch.core.questions import Paused
-from hookfetch.store import jobs, log, observed, pause, refs, rewrites, story
+from hookfetch.store import handed, jobs, log, observed, outage, pause, refs, rewrites, story
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
 class Execution:
-    """Where an event's commands are stored. `answers` are sent once it is committed."""
+    """Where an event's commands are stored. `answers` are sent, and the project is loaded
+    again (`reload`), once it is committed."""
 
     db: sqlite3.Connection
     project: str
@@ -40,7 +56,9 @@ class Execution:
     cause: str
     now: float
     policy: Policy
+    index: Index | None = None
     answers: list[Answer] = field(default_factory=list)
+    reload: bool = False
     joined: list[bool] = field(default_factory=list)
     announced: dict[str, int] = field(default_factory=dict)
 
@@ -48,14 +66,30 @@ class Execution:
         """Store each command in order; an event all of whose work joined waiting jobs is coalesced."""
         for command in commands:
             self._one(command)
+        self.reload = any(isinstance(command, Reload) for command in commands)
         if self.joined and all(self.joined):
             log.conclude(self.db, self.event_id, "coalesced", None)
 
     def _one(self, command: Command) -> None:
         match command:
             case Refresh():
-                policy = self.policy.of(command.element)
-                self.joined.append(jobs.add(self.db, command, self.event_id, self.cause, self.now, policy))
+                self.joined.append(self._refresh(command))
+            case BeginJob(job_id=job_id):
+                handed.begin(self.db, job_id, self.now)
+            case Withdraw(request_id=request_id):
+                unwanted = handed.withdraw(self.db, request_id)
+                if unwanted is not None:
+                    self._end(unwanted, "nothing to do", "who asked for it left")
+            case TryNow(element=element):
+                jobs.try_now(self.db, element, self.event_id, self.cause, self.now)
+                outage.probe_now(self.db, element, self.now)
+            case Forgive(element=element):
+                jobs.forgive(self.db, element)
+            case _:
+                self._of_results(command)
+
+    def _of_results(self, command: Command) -> None:
+        match command:
             case Announce():
                 behind = jobs.causes(self.db, command.job_id)
                 entry = log.append(self.db, self.log_id, self.project, command, behind, self.now)
@@ -64,9 +98,7 @@ class Execution:
             case Recall(repository=repository, ref=ref, oid=oid):
                 observed.recall(self.db, repository, ref, oid)
             case FinishJob(job_id=job_id, outcome=outcome, reason=reason):
-                log.conclude_causes(self.db, job_id, outcome, reason)
-                story.remember_end(self.db, job_id, outcome, reason, self.now, self.announced.get(job_id))
-                jobs.finish(self.db, job_id)
+                self._end(job_id, outcome, reason)
             case RetryJob(job_id=job_id, delay=delay, reason=reason):
                 jobs.put_back(self.db, job_id, self.now + delay, reason, failed=True)
             case SetAside(job_id=job_id, delay=delay, reason=reason, held=held):
@@ -80,12 +112,33 @@ class Execution:
                     set_aside_at=self.now,
                     held=held,
                 )
-            case TryNow(element=element):
-                jobs.try_now(self.db, element, self.event_id, self.cause, self.now)
-            case Forgive(element=element):
-                jobs.forgive(self.db, element)
             case _:
                 self._beside_jobs(command)
+
+    def _end(self, job_id: str, outcome: Outcome, reason: str | None) -> None:
+        log.conclude_causes(self.db, job_id, outcome, reason)
+        story.remember_end(self.db, job_id, outcome, reason, self.now, self.announced.get(job_id))
+        jobs.finish(self.db, job_id)
+
+    def _refresh(self, refresh: Refresh) -> bool:
+        """Return whether it joined a job that was there."""
+        policy = self.policy.of(refresh.element)
+        young = refresh.release is not None and policy.minimum_age > 0 and refresh.priority != "interactive"
+        with_worker = handed.of(self.db, refresh.element)
+        if with_worker is not None and not young:
+            how = joining(refresh, with_worker, self._basis(refresh.element))
+            if how == "join":
+                jobs.join(self.db, with_worker.id, refresh, self.event_id, self.cause)
+                return True
+            if how == "take back":  # what is on its way to a worker is unwanted there
+                jobs.put_back(self.db, with_worker.id, self.now, None, failed=False)
+        return jobs.add(self.db, refresh, self.event_id, self.cause, self.now, policy)
+
+    def _basis(self, name: str) -> str | None:
+        element = None if self.index is None else self.index.element(name)
+        if element is None:
+            return None
+        return basis(element, starting_refs(element, refs.proposed(self.db, name)))
 
     def _beside_jobs(self, command: Command) -> None:
         match command:
@@ -110,3 +163,19 @@ class Execution:
                 pause.pause(self.db, Paused(since=self.now, reason=reason, by=by))
             case Resume():
                 pause.resume(self.db, self.now)
+            case _:
+                self._about_cache(command)
+
+    def _about_cache(self, command: Command) -> None:
+        match command:
+            case CacheIsAway(reason=reason, pause=seconds):
+                if outage.begin(self.db, self.now, reason, seconds):
+                    _log.warning("source cache away", project=self.project, reason=reason)
+            case HoldForCache(job_id=job_id):
+                jobs.hold_for_cache(self.db, job_id, outage.reason_to_hold(self.db))
+            case TakeBackQueued():
+                jobs.take_back_queued(self.db, self.now)
+            case CacheAnswers(proved=proved):
+                since = outage.end(self.db, self.now, proved=proved)
+                if since is not None:
+                    _log.info("source cache back", project=self.project, seconds=round(self.now - since, 1))

@@ -14,17 +14,17 @@ from hookfetch.coordinator.loader import Loader
 from hookfetch.core.codec import dump_job, dump_record, load_record
 from hookfetch.core.entries import PauseChanged
 from hookfetch.core.errors import Replaced, Temporary
-from hookfetch.core.events import SourceRef
-from hookfetch.core.jobs import Job
+from hookfetch.core.jobs import CacheUse, Job, basis, starting_refs
 from hookfetch.core.ports import Bus, Message
-from hookfetch.core.sources import Element
-from hookfetch.store import jobs, log, pause, refs, story
+from hookfetch.store import handed, jobs, log, outage, pause, refs, story
 from hookfetch.store.database import Database
 
 _log = structlog.get_logger(__name__)
 
-# What more than this is due stays in the store, where interactive work overtakes it.
+# Of each priority. What more is due stays in the store, where interactive work overtakes it and one
+# project's thousand jobs are in no other's way; workers ask for more as they begin.
 MOST_OUTSTANDING = 64
+MOST_QUEUED = 16  # of those, on their way to a worker
 _ENTRIES_AT_ONCE = 256
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _LONGEST_IDLE = 60.0
@@ -102,7 +102,9 @@ class Outbox:
         for position, job in enumerate(due):
             try:
                 await self._bus.publish_job(
-                    job.priority, Message(id=f"{job.id}/{job.epoch}.{job.attempt}", body=dump_job(job))
+                    job.project,
+                    job.priority,
+                    Message(id=f"{job.id}/{job.epoch}.{job.attempt}", body=dump_job(job)),
                 )
             except Temporary as error:
                 # None of those behind it went out either.
@@ -114,13 +116,23 @@ class Outbox:
         assert self._loader.index is not None
         found = []
         now, paused = self._clock(), pause.paused(db) is not None
-        for due in jobs.hand_out(db, now, MOST_OUTSTANDING, paused=paused):
+        away = outage.current(db)
+        cache: CacheUse = "use" if away is None or away.since is None else "away"
+        if away is not None and cache == "away" and away.probe_at <= now:
+            cache = "probe"  # the first one that goes out; the others wait for what it finds
+            if (first := jobs.held_for_cache(db, now, paused=paused)) is not None:
+                jobs.let_go(db, first)
+        for due in jobs.hand_out(db, now, MOST_OUTSTANDING, queued=MOST_QUEUED, paused=paused):
             element = self._loader.index.element(due.element)
-            if element is None:
-                log.conclude_causes(db, due.id, "nothing to do", "the element left the project")
-                story.remember_end(db, due.id, "nothing to do", "the element left the project", now, None)
+            policy, stays = self._loader.policy.of(due.element), self._loader.policy.stays(due.element)
+            over = "the element left the project" if element is None else stays if policy.ignore else None
+            if element is None or over is not None:
+                log.conclude_causes(db, due.id, "nothing to do", over)
+                story.remember_end(db, due.id, "nothing to do", over, now, None)
                 jobs.finish(db, due.id)
                 continue
+            starting = starting_refs(element, refs.proposed(db, due.element))
+            handed.give(db, due.id, basis(element, starting))
             found.append(
                 Job(
                     id=due.id,
@@ -128,15 +140,20 @@ class Outbox:
                     element=due.element,
                     epoch=self.epoch,
                     attempt=due.attempt,
-                    track=due.track,
-                    refs=_current_refs(db, element),
+                    track=due.track and stays is None,  # it may be asked for from before a pin
+                    refs=starting,
+                    revision=self._loader.revision,
                     priority="interactive" if due.interactive else "background",
+                    cache=cache,
                 )
             )
+            if cache == "probe":
+                outage.probing(db, now)
+                cache = "away"
         return found
 
     async def _idle(self) -> None:
-        due = await self._database.run(_next_due)
+        due = await self._database.run(partial(_next_due, now=self._clock()))
         seconds = _LONGEST_IDLE if due is None else min(max(due - self._clock(), 0.0), _LONGEST_IDLE)
         if due is not None and seconds == 0.0:
             seconds = _FIRST_PAUSE  # due, but as much as may be is outstanding
@@ -152,18 +169,9 @@ def _put_back(db: sqlite3.Connection, due: Sequence[Job], now: float, reason: st
         jobs.put_back(db, job.id, now, reason, failed=False)
 
 
-def _next_due(db: sqlite3.Connection) -> float | None:
-    return jobs.next_due(db, paused=pause.paused(db) is not None)
-
-
-def _current_refs(db: sqlite3.Connection, element: Element) -> tuple[SourceRef, ...]:
-    proposed = refs.proposed(db, element.name)
-    return tuple(
-        SourceRef(
-            index=source.index,
-            kind=source.kind,
-            url=source.urls[0] if source.urls else None,
-            ref=proposed.get(source.index, source.ref),
-        )
-        for source in element.sources
-    )
+def _next_due(db: sqlite3.Connection, now: float) -> float | None:
+    paused = pause.paused(db) is not None
+    due, away = jobs.next_due(db, paused=paused), outage.current(db)
+    if away is None or jobs.held_for_cache(db, now, paused=paused) is None:
+        return due
+    return away.probe_at if due is None else min(due, away.probe_at)

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from hookfetch.core.matching import Index
 from hookfetch.core.observation import RemoteRef
+from hookfetch.core.outage import Outage
+from hookfetch.core.own import OwnBranch
 from hookfetch.core.policy import Policy
 from hookfetch.core.repository import RepositoryId
 from hookfetch.core.rewrites import Rewrite
 from hookfetch.core.sources import Ref
 from hookfetch.core.standing import ElementStanding
 from hookfetch.core.state import RetryPolicy, RunningJob
-from hookfetch.store import jobs, observed, pause, refs, rewrites
+from hookfetch.store import jobs, observed, outage, pause, refs, rewrites
 from hookfetch.store.standing import standing
 
 
@@ -23,6 +25,7 @@ class StoredState:
     db: sqlite3.Connection
     now: float
     index: Index | None
+    own: OwnBranch | None
     unhealthy: str | None
     epoch: int
     retry: RetryPolicy
@@ -32,6 +35,11 @@ class StoredState:
     def paused(self) -> bool:
         """Return whether background work rests."""
         return pause.paused(self.db) is not None
+
+    @property
+    def outage(self) -> Outage | None:
+        """Return what is known of the source cache's outage."""
+        return outage.current(self.db)
 
     def standing(self) -> Sequence[ElementStanding]:
         """Return how the elements with open jobs stand."""
@@ -52,6 +60,10 @@ class StoredState:
     def proposed(self, element: str) -> Mapping[int, Ref]:
         """Return the announced refs of `element` that differ from the branch's."""
         return refs.proposed(self.db, element)
+
+    def withdrawn(self, element: str) -> Mapping[int, Ref]:
+        """Return the refs of `element` that a person put others in place of."""
+        return refs.withdrawn(self.db, element)
 
     def busy(self, element: str) -> bool:
         """Return whether a job of `element` waits or runs."""

@@ -21,13 +21,21 @@ class Client:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
-    """Work on `element`: track it if `track`, then fetch and push. Joins the element's
-    waiting job if there is one; waits behind its running one."""
+    """Work on `element`: track it if `track`, then fetch and push. Joins the element's job that has not
+    begun, if there is one; behind one that has, what `core.joining` says. `release` is the tag behind it,
+    with its commit where that is known: in the background it is to have the policy's age."""
 
     element: str
     track: bool = True
-    priority: Priority = "background"
+    priority: Priority | Literal["ahead"] = "background"
     client: Client | None = None
+    release: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reload:
+    """Load the project's branch again: something happened to it. Not stored, for whoever becomes the
+    coordinator loads it anyway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +103,13 @@ class Hear:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BeginJob:
+    """The job's worker looks at the upstream from now on: what is asked later is not answered by it."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FinishJob:
     """The job is over; the events that caused it end with `outcome`."""
 
@@ -113,6 +128,33 @@ class RetryJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldForCache:
+    """The job waits until the source cache answers, and has not failed."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheIsAway:
+    """The source cache did not answer, for `reason`; it is asked again after `pause` seconds."""
+
+    reason: str
+    pause: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeBackQueued:
+    """Jobs that are on their way to a worker are unwanted there; they go out anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheAnswers:
+    """The source cache is there again: what is held for it goes out. `proved`: it has taken something."""
+
+    proved: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetAside:
     """The job's element is quarantined for `delay` seconds; its events end as set aside,
     and the job itself waits until then. A `held` one has not failed: any new event of its
@@ -122,6 +164,14 @@ class SetAside:
     delay: float
     reason: str
     held: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw:
+    """Nobody waits for the answer to the request `request_id`: a job that has not begun, and that nothing
+    else asked for, is dropped."""
+
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +219,7 @@ class Resume:
 
 Command = (
     Refresh
+    | Reload
     | Announce
     | RaiseAlarm
     | NoteTelling
@@ -176,9 +227,15 @@ Command = (
     | MoveOn
     | Recall
     | Hear
+    | BeginJob
     | FinishJob
     | RetryJob
+    | HoldForCache
+    | CacheIsAway
+    | TakeBackQueued
+    | CacheAnswers
     | SetAside
+    | Withdraw
     | TryNow
     | Forgive
     | Answer

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hookfetch.core.jobs import Change
+from hookfetch.core.sources import Ref
 
 AlarmKind = Literal["branch_rewound", "branch_deleted", "tag_moved", "tag_deleted"]
 
@@ -38,6 +39,42 @@ class RefUpdated(Entry):
     element_key: str | None
     source_keys: tuple[str, ...]
     type: Literal["ref_updated"] = "ref_updated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """A source whose `announced` ref is not proposed any more: `committed` stands in the branch, None where
+    the source is gone or has no ref there."""
+
+    index: int
+    kind: str
+    url: str | None
+    announced: Ref
+    committed: Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled(Entry):
+    """What was announced of `element` was settled in the branch, as it was loaded at the commit
+    `revision` (None: a checkout that is read as it is)."""
+
+    sources: tuple[Settlement, ...]
+    revision: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefLanded(Settled):
+    """The announced refs stand in the branch."""
+
+    type: Literal["ref_landed"] = "ref_landed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefSuperseded(Settled):
+    """Others stand there, as a person chose: the announced ones are withdrawn, and are not announced
+    again before tracking finds others still."""
+
+    type: Literal["ref_superseded"] = "ref_superseded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,5 +120,5 @@ class PauseChanged:
     type: Literal["pause_changed"] = "pause_changed"
 
 
-LogEntry = RefUpdated | AlarmRaised
+LogEntry = RefUpdated | AlarmRaised | RefLanded | RefSuperseded
 Record = LogEntry | EpochBegan | PauseChanged

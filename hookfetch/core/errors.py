@@ -13,12 +13,20 @@ class Temporary(HookfetchError):
     """Worth trying again later: a remote, a cache or a child process was not there."""
 
 
+class CacheAway(Temporary):
+    """A source cache is not there, or lets nobody in: no element's fault, so its job is held, not failed."""
+
+
 class Replaced(Temporary):
     """Another coordinator has taken the project over: whoever meets this ends its work on it."""
 
 
 class Permanent(HookfetchError):
     """Will fail the same way again: the message goes to the dead letters with this reason."""
+
+
+class Unwanted(HookfetchError):
+    """Nobody wants the job any more, or another attempt of it does the work: it is dropped."""
 
 
 class Busy(Temporary):

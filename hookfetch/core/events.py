@@ -98,6 +98,14 @@ class RepositoryMoved(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileChanged(Fact):
+    """What is at `urls`, as elements write and resolve them, is another file than it was. Only the sweep
+    says so, to its own project."""
+
+    type: Literal["file_changed"] = "file_changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pinged(Fact):
     """The forge tried the hook; nothing follows."""
 
@@ -115,31 +123,41 @@ class SourceRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobTracked:
-    """A worker tracked an element: `refs` hold every source, moved or not. Its fetch goes on."""
+class JobReport:
+    """What a worker says of a job carries the `epoch` and `attempt` that it was handed out with."""
 
     id: str
     job_id: str
     epoch: int
     attempt: int
     element: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobBegun(JobReport):
+    """A worker is ready to begin and looks at no upstream before this is on its way: who asked before it
+    sees what the job will see. The answer to `reply_to` says whether the job is wanted still."""
+
+    reply_to: str
+    type: Literal["job_begun"] = "job_begun"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobTracked(JobReport):
+    """A worker tracked an element: `refs` hold every source, moved or not. Its fetch goes on."""
+
     refs: tuple[SourceRef, ...]
     milliseconds: float
     type: Literal["job_tracked"] = "job_tracked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobDone:
+class JobDone(JobReport):
     """A worker finished an element. `cached` is true only if the remote source cache was
     asked and holds the whole tree of `refs`; false where the project has no cache. `descends`
     says by a git source's index whether its new commit descends from the one that the job began
     with; a source is absent where that is not known."""
 
-    id: str
-    job_id: str
-    epoch: int
-    attempt: int
-    element: str
     refs: tuple[SourceRef, ...]
     cached: bool
     element_key: str | None
@@ -150,16 +168,29 @@ class JobDone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobFailed:
+class JobFailed(JobReport):
     """BuildStream or an upstream refused; `reason` is one line for a person."""
 
-    id: str
-    job_id: str
-    epoch: int
-    attempt: int
-    element: str
     reason: str
     type: Literal["job_failed"] = "job_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobHeld(JobReport):
+    """A worker tracked an element, and could not have it cached: the source cache was not there, or was
+    `left_alone`; `probed`: the job was to find out. `reason` is one line that names the server."""
+
+    reason: str
+    probed: bool = False
+    left_alone: bool = False
+    type: Literal["job_held"] = "job_held"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheAnswered(JobReport):
+    """The source cache, which was not there, answered a worker; the job that asked it goes on."""
+
+    type: Literal["cache_answered"] = "cache_answered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +211,15 @@ class FetchRequested:
     element: str
     reply_to: str | None = None
     type: Literal["fetch_requested"] = "fetch_requested"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestWithdrawn:
+    """The client who sent the request `request_id` left before the answer."""
+
+    id: str
+    request_id: str
+    type: Literal["request_withdrawn"] = "request_withdrawn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,13 +266,18 @@ class ReleaseRequested:
 UpstreamFact = (
     BranchPushed | TagPushed | BranchDeleted | TagDeleted | ReleasePublished | RepositoryMoved | Pinged
 )
+SweptFact = UpstreamFact | FileChanged
 Event = (
-    UpstreamFact
+    SweptFact
+    | JobBegun
     | JobTracked
     | JobDone
     | JobFailed
+    | JobHeld
+    | CacheAnswered
     | TrackRequested
     | FetchRequested
+    | RequestWithdrawn
     | PauseRequested
     | ResumeRequested
     | RetryRequested

@@ -24,10 +24,14 @@ class Glob:
 
     def __init__(self, pattern: str) -> None:
         # BuildStream compares with a leading slash on both sides, so one in the pattern says nothing.
-        self._pieces = _pieces(pattern.removeprefix("/"))
+        pattern = pattern.removeprefix("/")
+        self._pieces = _pieces(pattern)
+        self._begins = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
 
     def matches(self, name: str) -> bool:
         """Return whether the pattern matches the whole of `name`."""
+        if not name.startswith(self._begins):
+            return False  # most names of a large project, at a tenth of the cost
         places = {0}
         for piece in self._pieces:
             if isinstance(piece, str):

@@ -13,6 +13,13 @@ RefFact = BranchPushed | TagPushed | BranchDeleted | TagDeleted
 HOOKED_FOR = 28 * 86400.0  # seconds since a delivery told of a repository, in which others are expected
 
 _LOOKS = "sweep/"  # no hook may have this name
+
+
+def look_id(place: str, number: str) -> str:
+    """Return what stands for a delivery where the sweep found something at `place` in look `number`."""
+    return f"{_LOOKS}{place}/{number}"
+
+
 _TAGS = "refs/tags/"
 
 
@@ -82,7 +89,7 @@ def observe(
     # tell of every tag there is.
     told |= {name for name in changed & known.keys() if _matches(followers, name)}
     told |= {name for name in changed - known.keys() if _matches(settled, name)}
-    delivery = f"{_LOOKS}{look.repository}/{look.id}"
+    delivery = look_id(look.repository, look.id)
     return [
         _fact(look, delivery, ordinal, name, known.get(name), seen.get(name))
         for ordinal, name in enumerate(sorted(told))

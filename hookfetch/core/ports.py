@@ -86,8 +86,8 @@ class Bus(Protocol):
     async def publish_event(self, project: str, message: Message) -> None:
         """Send to one project's coordinator; kept while none is running (in-process: Temporary)."""
 
-    async def publish_job(self, priority: Priority, message: Message) -> None:
-        """Send to any one worker."""
+    async def publish_job(self, project: str, priority: Priority, message: Message) -> None:
+        """Send a project's job to any one worker."""
 
     async def publish_entry(self, message: Message) -> None:
         """Append to the log."""
@@ -165,19 +165,49 @@ class Finished:
 
 
 OnTracked = Callable[[tuple[SourceRef, ...], float], Awaitable[None]]
+# Asked when all is ready and nothing was looked at yet: whether the job is wanted still.
+MayBegin = Callable[[], Awaitable[bool]]
+
+
+async def at_once() -> bool:
+    """Begin without asking anyone."""
+    return True
+
+
+class Clone(Protocol):
+    """This machine's own clone of a project's repository."""
+
+    @property
+    def place(self) -> str:
+        """Return the path of the bare repository."""
+
+    async def newest(self, branch: str) -> str:
+        """Fetch and return the commit that `branch` is at; Temporary when it cannot be fetched."""
+
+    async def require(self, revision: str, branch: str) -> None:
+        """Return once the clone has the commit `revision`, which is or was on `branch`; Temporary when it
+        cannot be had."""
 
 
 class Engine(Protocol):
     """A warm BuildStream somewhere outside the event loop."""
 
-    async def load(self, project: str) -> LoadedProject:
-        """(Re)load a project; Permanent with BuildStream's message when it does not load."""
+    async def newest(self, project: str) -> str | None:
+        """Return the commit that the project's branch is at now, None for a checkout that is read as it
+        is; Temporary when its repository cannot be asked."""
 
-    async def run(self, job: Job, on_tracked: OnTracked) -> Finished:
+    async def load(self, project: str, revision: str | None = None) -> LoadedProject:
+        """(Re)load a project as of the commit `revision`; Permanent with BuildStream's message when it
+        does not load."""
+
+    async def run(self, job: Job, on_tracked: OnTracked, may_begin: MayBegin = at_once) -> Finished:
         """Do a job; `on_tracked` gets every source's ref and the milliseconds as soon as
-        they are known. ElementError when BuildStream refuses the element; Temporary when the process
-        died, its deadline passed, the source cache is not there or the project no longer loads;
-        Permanent when this engine has no such project."""
+        they are known. Unwanted when `may_begin` says no; ElementError when BuildStream refuses the
+        element; Temporary when the process died, its deadline passed, the source cache is not there or
+        the project no longer loads; Permanent when this engine has no such project."""
+
+    async def probe(self, project: str) -> None:
+        """Ask whether the project's source cache is there, and nothing else; CacheAway when it is not."""
 
     async def close(self) -> None:
         """End every process that was started, and reap it."""

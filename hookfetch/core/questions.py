@@ -138,6 +138,7 @@ class StoryJob:
     ended_at: float | None = None
     set_aside_at: float | None = None
     held: bool = False
+    awaits_cache: bool = False
     interactive: bool = False
     outcome: Outcome | None = None
     entry: int | None = None
@@ -257,7 +258,9 @@ class ElementReport:
 class ProjectReport:
     """How a project is. Counts are jobs; `oldest_waiting_at` (Unix seconds) is when the oldest of the
     waiting ones was asked for; `last_entry` is the log's newest number, 0 before there is one.
-    `missed_by_hooks` is what only the sweep found in hooked repositories, the last at `last_missed_at`."""
+    `missed_by_hooks` is what only the sweep found in hooked repositories, the last at `last_missed_at`.
+    `revision` is the commit in use, None before there is one and for a checkout; of `ahead` elements the
+    sources are still to be fetched that nobody asked for yet (they are among the waiting and running)."""
 
     project: str
     epoch: int
@@ -270,6 +273,8 @@ class ProjectReport:
     last_entry: int = 0
     missed_by_hooks: int = 0
     last_missed_at: float | None = None
+    revision: str | None = None
+    ahead: int = 0
     type: Literal["project_report"] = "project_report"
 
 

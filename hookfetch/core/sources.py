@@ -1,9 +1,11 @@
 """A loaded project as values: elements, their sources, and the refs committed in the branch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
+
+from hookfetch.core.policy import Policy, PolicyKeys, PolicyRule, compiled
 
 # BuildStream's source ref. A mapping is always the keys as they stand in the source: {"ref", "tags"} of
 # git with tags, {"ref": {"sha256sum", "suffix"}} of pypi, {"sha256sum", "suffix"} of cpan, all scalars in
@@ -31,16 +33,31 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Element:
-    """An element by its full name (`junction.bst:name.bst` behind a junction)."""
+    """An element by its full name (`junction.bst:name.bst` behind a junction). `policy` is what its own
+    public data say, `mistake` why they are not heeded."""
 
     name: str
     kind: str
     sources: tuple[Source, ...] = ()
+    policy: PolicyKeys | None = None
+    mistake: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedProject:
-    """What BuildStream says of a project after a load: `name` is project.conf's."""
+    """What BuildStream says of a project after a load: `name` is project.conf's, `revision` the commit that
+    was loaded (None: a checkout as it was), `policy` the rules of its own file."""
 
     name: str
     elements: tuple[Element, ...]
+    revision: str | None = None
+    policy: tuple[PolicyRule, ...] = ()
+
+    def policy_over(self, configured: Policy) -> Policy:
+        """Return what holds for the project: its own word comes to what is `configured` for it."""
+        own = {element.name: element.policy for element in self.elements if element.policy is not None}
+        return replace(configured, project=compiled(self.policy), own=own)
+
+    def still(self, policy: Policy) -> frozenset[str]:
+        """Return the elements that `policy` has stay as they are."""
+        return frozenset(each.name for each in self.elements if policy.of(each.name).stays)

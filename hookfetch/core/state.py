@@ -7,6 +7,8 @@ from typing import Protocol
 from hookfetch.core.commands import Client
 from hookfetch.core.matching import Index
 from hookfetch.core.observation import RemoteRef
+from hookfetch.core.outage import Outage
+from hookfetch.core.own import OwnBranch
 from hookfetch.core.policy import Policy
 from hookfetch.core.repository import RepositoryId
 from hookfetch.core.rewrites import Rewrite
@@ -32,7 +34,7 @@ class RetryPolicy:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningJob:
     """A job that is with the workers; `failures` counts those in a row before this attempt.
-    `asked` is whether a person wants it: then nothing is held back."""
+    `asked` is whether a person wants it: then nothing is held back. One that only fetches moves no ref."""
 
     id: str
     element: str
@@ -40,6 +42,7 @@ class RunningJob:
     failures: int
     clients: tuple[Client, ...]
     asked: bool = False
+    tracks: bool = True
 
 
 class ProjectState(Protocol):
@@ -48,6 +51,10 @@ class ProjectState(Protocol):
     @property
     def index(self) -> Index | None:
         """Return the index of the last good load, or None before there is one."""
+
+    @property
+    def own(self) -> OwnBranch | None:
+        """Return the branch that is loaded, or None for a checkout that is read as it is."""
 
     @property
     def unhealthy(self) -> str | None:
@@ -69,6 +76,10 @@ class ProjectState(Protocol):
     def paused(self) -> bool:
         """Return whether background work rests."""
 
+    @property
+    def outage(self) -> Outage | None:
+        """Return what is known of the source cache's outage, None when it is there."""
+
     def standing(self) -> Sequence[ElementStanding]:
         """Return every element with an open job, those that want a person's look first."""
 
@@ -83,6 +94,9 @@ class ProjectState(Protocol):
 
     def proposed(self, element: str) -> Mapping[int, Ref]:
         """Return the announced ref of each source of `element` that differs from the branch, by index."""
+
+    def withdrawn(self, element: str) -> Mapping[int, Ref]:
+        """Return the ref of each source of `element`, by index, in whose place a person put another one."""
 
     def busy(self, element: str) -> bool:
         """Return whether a job of `element` waits or runs, so that its refs may be about to change."""

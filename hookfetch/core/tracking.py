@@ -2,7 +2,7 @@
 
 Pure. A rule never misses a ref that tracking would choose; it may match one that tracking then
 does not choose, for that costs one look at the upstream. Kinds without a rule here follow no
-git ref: archives move with their URL, and git_module, cargo2 and the like are tracked with
+git ref: archives are files (`core.files`), and git_module, cargo2 and the like are tracked with
 their whole element, whose git source is followed (a git_module's own URL is not: its ref is
 what the tree of the source before it says).
 

@@ -63,8 +63,14 @@ def end_of(record: DeliveryRecord | None, heard: Heard) -> tuple[End, str | None
     return "nothing to do", "no project has handled it: see `hookfetch dead list` if one should have"
 
 
-def sentence(report: ElementReport) -> str:
-    """Return why an element has not moved, the cause that matters most first."""
+def sentence(report: ElementReport, stays: str | None = None, mistake: str | None = None) -> str:
+    """Return why an element has not moved, the cause that matters most first. `stays` says by whose word it
+    is not to, `mistake` why its own policy is not heeded."""
+    said = _sentence(report, stays)
+    return said if mistake is None else f"{said} Its own policy is not heeded: {mistake}."
+
+
+def _sentence(report: ElementReport, stays: str | None) -> str:
     running = next((job for job in report.jobs if job.state == "running"), None)
     waiting = next((job for job in report.jobs if job.state == "waiting"), None)
     if report.unhealthy is not None:
@@ -73,6 +79,8 @@ def sentence(report: ElementReport) -> str:
         return f"The project has no element {report.element!r}."
     if running is not None:
         return f"It is being worked on since {_ago(report.now, running.started_at)}."
+    if stays is not None and waiting is None:
+        return f"The policy keeps its refs: {stays}."
     if report.paused is not None and (waiting is None or not waiting.interactive):
         # Only what nobody waits for rests.
         what = "a job waits until it is resumed" if waiting is not None else "nothing is looked for"
@@ -87,6 +95,8 @@ def sentence(report: ElementReport) -> str:
 def _waiting(job: StoryJob, now: float) -> str:
     due = max((job.due_at or now) - now, 0.0)
     reason = f": {job.reason}" if job.reason else ""
+    if job.awaits_cache:
+        return f"It is held for the source cache{reason}; it goes out when that answers."
     if job.held:
         return f"It is held by the policy{reason}; a new event or a request has it look again."
     if job.set_aside_at is not None:

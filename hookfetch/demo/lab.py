@@ -92,9 +92,11 @@ class Lab:
         path = self.root / f"project/elements/{name}.bst"
         path.write_text(path.read_text().replace(f"ref: {old}", f"ref: {new}"))
 
-    def bst(self, *arguments: str, push: bool = False) -> "subprocess.CompletedProcess[str]":
+    def bst(
+        self, *arguments: str, push: bool = False, timeout: float = 120
+    ) -> "subprocess.CompletedProcess[str]":
         """Run an unmodified `bst` as a client with folders of its own and the service's source cache,
-        to which it may `push`."""
+        to which it may `push`; within `timeout` seconds."""
         client = self.root / "client"
         client.mkdir(exist_ok=True)
         config = client / "buildstream.conf"
@@ -125,7 +127,7 @@ class Lab:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout,
             check=False,
         )
 

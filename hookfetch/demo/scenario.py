@@ -15,11 +15,13 @@ from typing import cast
 
 import aiohttp
 
+from hookfetch.cas.channel import Servers
 from hookfetch.cas.proof import RemoteCache
 from hookfetch.client import Client
 from hookfetch.client.errors import Unavailable
-from hookfetch.client.values import Alarm, RefUpdate
+from hookfetch.client.values import RefUpdate
 from hookfetch.config import ROLES
+from hookfetch.config.caches import SourceCacheConfig
 from hookfetch.core.errors import HookfetchError
 from hookfetch.demo.deliveries import github_push
 from hookfetch.demo.lab import HOOK, Lab
@@ -119,15 +121,15 @@ async def _push(running: Running) -> None:
             async with asyncio.timeout(_STEP_WITHIN):
                 received = await update
             at = time.time()
-            if isinstance(received, Alarm):
-                raise NotObserved(f"the watcher received an alarm: {received}")
+            if not isinstance(received, RefUpdate):
+                raise NotObserved(f"the watcher received no update: {received}")
         finally:
             update.cancel()
             await asyncio.gather(update, return_exceptions=True)
             await watch.aclose()
     _check(received, delivery, before, after)
-    with RemoteCache(lab.cache.url) as cache:
-        held = await asyncio.to_thread(cache.holds, received.element_key or "")
+    with Servers([SourceCacheConfig(url=lab.cache.url)]) as servers:
+        held = await asyncio.to_thread(RemoteCache(servers).holds, received.element_key or "")
     if not held:
         raise NotObserved(f"the source cache does not hold {received.element_key}")
     running.observed("received by a gRPC watcher", f"cursor {received.cursor}", at)

@@ -1,6 +1,6 @@
 """Upstreams on this machine: git over smart HTTP and files with validators, for trying and testing.
 
-    python -m hookfetch.demo.upstreams ROOT [--port 0]
+    python -m hookfetch.demo.upstreams ROOT [--port 0] [--delay 0]
 
 serves every bare repository and file below ROOT on 127.0.0.1 and prints its URL as the first
 line. It never writes below ROOT, accepts no pushes and never listens on another address.
@@ -13,12 +13,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from hookfetch.demo.repositories import ISOLATED, Repository, create_repository, create_tarball
 
@@ -47,10 +48,17 @@ _SERVED = {
 }
 
 
-def make_application(root: Path) -> web.Application:
-    """Return an application that serves the repositories and files below `root`, read-only."""
+def make_application(root: Path, delay: float = 0.0) -> web.Application:
+    """Return an application that serves the repositories and files below `root`, read-only. Each answer is
+    held back `delay` seconds, as if the upstream were so far away."""
+
+    @web.middleware
+    async def far_away(request: web.Request, handler: Handler) -> web.StreamResponse:
+        await asyncio.sleep(delay)
+        return await handler(request)
+
     upstreams = _Upstreams(root.resolve())
-    application = web.Application(client_max_size=_MAX_BODY)
+    application = web.Application(client_max_size=_MAX_BODY, middlewares=[far_away] if delay else [])
     application.router.add_get("/{path:.+}/info/refs", upstreams.git)
     application.router.add_post("/{path:.+}/git-upload-pack", upstreams.git)
     application.router.add_get("/{path:.+}", upstreams.file)
@@ -152,12 +160,16 @@ class UpstreamServer:
     """The upstreams below `root` in a process of their own; `with` starts and stops it.
 
     `port` 0 chooses a free one at the first start, and every later start uses it again, so an
-    upstream can go away and come back. OSError when the port is taken.
+    upstream can go away and come back. Each answer is held back `delay` seconds. OSError when the port is
+    taken.
     """
 
-    def __init__(self, root: Path, port: int = 0) -> None:
+    program = __spec__.name  # what is run; a subclass's takes the same arguments
+
+    def __init__(self, root: Path, port: int = 0, delay: float = 0.0) -> None:
         self._root = root
         self._port = port
+        self._delay = delay
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -175,10 +187,12 @@ class UpstreamServer:
             [
                 sys.executable,
                 "-m",
-                __spec__.name,
+                self.program,
                 str(self._root),
                 "--port",
                 str(self._port),
+                "--delay",
+                str(self._delay),
                 "--while-stdin",
             ],
             stdin=subprocess.PIPE,
@@ -216,7 +230,7 @@ class UpstreamServer:
         self.stop()
 
 
-async def serve(root: Path, port: int, *, while_stdin: bool) -> None:
+async def serve(application: web.Application, port: int, *, while_stdin: bool) -> None:
     """Serve until SIGTERM or SIGINT, or until stdin ends if `while_stdin`; OSError when the port is taken."""
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
@@ -224,7 +238,7 @@ async def serve(root: Path, port: int, *, while_stdin: bool) -> None:
         loop.add_signal_handler(number, done.set)
     if while_stdin:
         loop.add_reader(sys.stdin.fileno(), done.set)  # nobody writes to it: readable means ended
-    runner = web.AppRunner(make_application(root), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -235,14 +249,15 @@ async def serve(root: Path, port: int, *, while_stdin: bool) -> None:
         await runner.cleanup()
 
 
-def main() -> None:
-    """Run the command line."""
+def main(make: Callable[[Path, float], web.Application] = make_application) -> None:
+    """Run the command line; `make` returns the application for a root and a delay."""
     parser = argparse.ArgumentParser(prog="hookfetch.demo.upstreams", description="Serve git and files.")
     parser.add_argument("root", type=Path)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds that each answer is held back")
     parser.add_argument("--while-stdin", action="store_true", help="leave when standard input ends")
     options = parser.parse_args()
-    asyncio.run(serve(options.root, options.port, while_stdin=options.while_stdin))
+    asyncio.run(serve(make(options.root, options.delay), options.port, while_stdin=options.while_stdin))
 
 
 if __name__ == "__main__":

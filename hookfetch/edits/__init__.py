@@ -11,7 +11,14 @@ What cannot be written safely raises Refused (docs/edits.md). For each source wh
 
 from hookfetch.edits.changes import Change, Path, edited, edited_document, value_at
 from hookfetch.edits.document import MAX_TEXT, Mapping, Refused, parse
-from hookfetch.edits.sources import change_of, find_source, locate, project_refs_path, ref_changes
+from hookfetch.edits.sources import (
+    change_of,
+    find_source,
+    locate,
+    project_refs_path,
+    ref_changes,
+    sources_of_kind,
+)
 
 __all__ = [
     "MAX_TEXT",
@@ -27,5 +34,6 @@ __all__ = [
     "parse",
     "project_refs_path",
     "ref_changes",
+    "sources_of_kind",
     "value_at",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from hookfetch.core.refs import from_json
 from hookfetch.core.sources import Ref
 from hookfetch.edits.changes import Change, Json, Path, normal, value_at
 from hookfetch.edits.document import Mapping, Refused
@@ -25,7 +26,7 @@ def ref_changes(document: Mapping, source: Path, before: Ref, after: Ref) -> lis
         raise Refused(
             f"the new ref {str(after)[:80]!r} holds %{{, which BuildStream would take for a variable"
         )
-    old, new = _keys(before), _keys(after)
+    old, new = from_json(before) or {}, from_json(after) or {}
     return [
         change_of(document, source, key, old.get(key), new.get(key))
         for key in {**old, **new}
@@ -65,12 +66,18 @@ def locate(document: Mapping, place: str) -> Path | None:
 def find_source(document: Mapping, kind: str, known: dict[str, Json]) -> Path | None:
     """Return the only source of a kind with these values, wherever in the text: under a condition, in an
     appended or prepended list, in a file that others include. None if there is none, or several."""
+    places = ((path, value_at(document.value, path)) for path in sources_of_kind(document, kind))
     found = [
         path
-        for path, value in _mappings((), document.value)
-        if value.get("kind") == kind and all(value.get(key) == known[key] for key in known)
+        for path, value in places
+        if isinstance(value, dict) and all(value.get(key) == known[key] for key in known)
     ]
     return found[0] if len(found) == 1 else None
+
+
+def sources_of_kind(document: Mapping, kind: str) -> Iterator[Path]:
+    """Yield where sources of a kind stand, wherever in the text."""
+    return (path for path, value in _mappings((), document.value) if value.get("kind") == kind)
 
 
 def _ways(value: Any, steps: list[str], path: Path) -> Iterator[Path]:
@@ -101,12 +108,6 @@ def _holders(path: Path, value: Any, key: str) -> Iterator[tuple[Path, Any]]:
     for place, mapping in _mappings(path, value):
         if key in mapping:
             yield (*place, key), mapping[key]
-
-
-def _keys(ref: Ref) -> dict[str, Json]:
-    if ref is None:
-        return {}
-    return ref if isinstance(ref, dict) else {"ref": ref}
 
 
 def _has_variable(value: Json) -> bool:

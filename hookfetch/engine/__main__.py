@@ -7,6 +7,7 @@ main module: each download of a tar source is such a child, and would import all
 import sys
 
 if __name__ == "__main__":
+    import hookfetch.engine.patience  # noqa: F401 - it bounds every download of this process
     from hookfetch.engine.worker import main
 
     try:

@@ -13,9 +13,8 @@ from typing import Any
 import structlog
 from pydantic import JsonValue
 
-from hookfetch.core.refs import commit_of
+from hookfetch.core.refs import commit_of, to_json
 from hookfetch.engine.mirrors import mirror_of
-from hookfetch.engine.refs import to_json
 
 _log = structlog.get_logger(__name__)
 

@@ -5,28 +5,48 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from hookfetch.config.caches import SourceCacheConfig
 from hookfetch.core.events import SourceRef
+from hookfetch.core.jobs import CacheUse
 from hookfetch.core.sources import LoadedProject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mirrors:
+    """Where originals are kept, below `state_dir`, and at most how many `bytes` of them. `accounts` are the
+    hosts that want one. A job waits `patience` seconds for another's mirror."""
+
+    state_dir: str
+    bytes: int
+    accounts: tuple[str, ...]
+    patience: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """The first request: which project to serve. `directory` is the worker's own, for its caches."""
+    """The first request: which project to serve. `directory` is the worker's own, for its caches, of which
+    the staged sources take at most `cache_bytes`; the project is read at `path`, or, without one, in a work
+    tree below it, of the bare repository `clone`. Of the source caches it has the files' places alone."""
 
     name: str
-    path: str
+    path: str | None
+    clone: str | None
     directory: str
-    source_cache: str | None
+    cache_bytes: int
+    source_cache: tuple[SourceCacheConfig, ...]
+    cache_lease: float
     options: dict[str, str]
     targets: tuple[str, ...]
     shortcut: bool
+    mirrors: Mirrors
     type: Literal["start"] = "start"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """Load the project again from its files."""
+    """Load the project again from its files, or, where there is a clone, as of the commit `revision`."""
 
+    revision: str | None
     type: Literal["load"] = "load"
 
 
@@ -37,6 +57,7 @@ class Run:
     element: str
     track: bool
     refs: tuple[SourceRef, ...]
+    cache: CacheUse = "use"
     type: Literal["run"] = "run"
 
 
@@ -72,7 +93,7 @@ class Tracked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The job is done; the fields are those of `Finished`."""
+    """The job is done; the fields are those of `Finished`. `spent` as in `Refused`."""
 
     refs: tuple[SourceRef, ...]
     cached: bool
@@ -80,6 +101,7 @@ class Done:
     source_keys: tuple[str, ...]
     milliseconds: dict[str, float]
     descends: dict[int, bool]
+    spent: bool = False
     type: Literal["done"] = "done"
 
 
@@ -95,10 +117,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unavailable:
-    """The source cache or the worker's own storage was not there. `spent` as in `Refused`."""
+    """The source cache (`cache_away`) or the worker's own storage was not there. `spent` as in `Refused`."""
 
     reason: str
     spent: bool = False
+    cache_away: bool = False
     type: Literal["unavailable"] = "unavailable"
 
 

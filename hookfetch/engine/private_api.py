@@ -1,20 +1,19 @@
-"""Every private name of BuildStream that hookfetch uses, and nothing that decides.
+"""Every private name of BuildStream that hookfetch uses after a load (`private_loading`), and nothing
+that decides.
 
 `tests/engine/test_private_api.py` holds what is relied on here. Only for a worker process's
 main thread: BuildStream installs signal handlers and keeps global state.
 """
 # ruff: noqa: SLF001 - this module is the one place for it
 
-import datetime as dt
-import gc
 import multiprocessing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from buildstream import _signals
-from buildstream import node as _node
 from buildstream._context import Context
 from buildstream._elementsources import ElementSources
 from buildstream._exceptions import (
@@ -27,10 +26,8 @@ from buildstream._exceptions import (
 )
 from buildstream._loader import MetaSource
 from buildstream._platform import Platform
-from buildstream._project import Project
 from buildstream._projectrefs import ProjectRefStorage
-from buildstream._stream import Stream
-from buildstream.element import Element
+from buildstream._protos.build.buildgrid import local_cas_pb2
 from buildstream.node import Node
 from pydantic import JsonValue
 
@@ -57,42 +54,17 @@ class _NoSandbox(Platform):  # type: ignore[misc] # BuildStream has no type info
 @contextmanager
 def open_context(configuration: Path) -> Iterator[Any]:
     """Give a context made from a user configuration file; its storage daemon ends with it."""
-    # The forkserver's children download tar and remote sources; without these each imports BuildStream anew.
-    multiprocessing.set_forkserver_preload(["buildstream.downloadablefilesource", "buildstream.plugin"])
+    # The forkserver's children download tar and remote sources; without these each imports BuildStream
+    # anew, and waits for ever.
+    multiprocessing.set_forkserver_preload(
+        ["buildstream.downloadablefilesource", "buildstream.plugin", "hookfetch.engine.patience"]
+    )
     # Outermost handlers for the process's life: without them every inner one asserts.
     with _signals.suspendable(_nothing, _nothing), _signals.terminator(_nothing), Context() as context:
         context.load(str(configuration))
         context.messenger.set_message_handler(_discard)
         context._platform = _NoSandbox()
         yield context
-
-
-def load_project(
-    context: Any, directory: Path, options: Mapping[str, str], targets: Sequence[str]
-) -> dict[str, Any]:
-    """Load or reload the project in `directory`; return its elements by full name. Nothing is connected."""
-    Element._reset_load_state()
-    cast("Any", _node)._reset_global_state()
-    context._projects.clear()
-    context._workspaces = None
-    context.messenger.setup_new_action_context("load", "", None)
-    stream = Stream(context, dt.datetime.now(), ticker_callback=_nothing)
-    # Nothing becomes garbage while the graph grows, and the collector would walk it again and again.
-    gc.disable()
-    try:
-        project = Project(
-            str(directory),
-            context,
-            cli_options=tuple(options.items()),
-            search_for_project=False,
-            fetch_subprojects=stream.fetch_subprojects,
-        )
-        stream.init()
-        stream.set_project(project)
-        elements = stream.load_selection(tuple(targets), need_state=False)
-    finally:
-        gc.enable()
-    return {element._get_full_name(): element for element in elements}
 
 
 @contextmanager
@@ -156,7 +128,14 @@ def _fresh_source(source: Any, ref: RefKeys, committed: RefKeys) -> Any:
         unique_id=source._unique_id,
     )
     fresh._load_ref()
+    if source._get_project() is not source._get_context().get_toplevel_project():
+        fresh._set_ref = partial(_set_ref_in_memory, fresh)
     return fresh
+
+
+def _set_ref_in_memory(source: Any, ref: JsonValue, *, save: bool) -> None:  # noqa: ARG001 - it is called so
+    """Do as `Source._set_ref`, which fails behind a junction unless the refs are in project.refs."""
+    source.set_ref(ref, Node.from_dict({}))
 
 
 def _replace(node: Any, old: Iterable[str], new: RefKeys) -> None:
@@ -273,7 +252,7 @@ def connect_source_cache(context: Any) -> str | None:
             del cache._remotes[spec]
     context.initialize_remotes(False, True)
     for cache in (context.sourcecache, context.elementsourcescache):
-        errors += [remote.error for remote in cache._remotes.values() if remote.error]
+        errors += [remote.error for spec, remote in cache._remotes.items() if spec.push and remote.error]
         if not errors and not cache.has_push_remotes():
             errors.append("no server to push to")
     return "; ".join(errors) or None
@@ -282,6 +261,12 @@ def connect_source_cache(context: Any) -> str | None:
 def storage_pid(context: Any) -> int:
     """Return the process id of the context's storage daemon, started if need be."""
     return cast("int", context.get_casd().process.pid)
+
+
+def stored_bytes(context: Any) -> int:
+    """Return how much the context's local storage holds; as gRPC raises."""
+    usage = context.get_casd().get_local_cas().GetLocalDiskUsage(local_cas_pb2.GetLocalDiskUsageRequest())
+    return cast("int", usage.size_bytes)
 
 
 def storage_lives(context: Any) -> bool:

@@ -16,11 +16,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Self
 
+import structlog
+
 from hookfetch.core.errors import Temporary
+from hookfetch.engine.full_disk import is_full, make_room_on
 from hookfetch.engine.messages import (
     REPLIES,
     REQUESTS,
+    Done,
     Load,
+    Mirrors,
     Refused,
     Reply,
     Run,
@@ -30,6 +35,8 @@ from hookfetch.engine.messages import (
 )
 from hookfetch.engine.mounts import unmount_below
 from hookfetch.engine.processes import MARK, end_marked
+
+_log = structlog.get_logger(__name__)
 
 _MAX_REPLY = 64 * 1024 * 1024  # bytes of one line; a large project's elements are about one
 _END_WITHIN = 10.0  # seconds for descendants to disappear once killed
@@ -47,13 +54,14 @@ _SET = {
     # their own mirrors, by path; a `file:` address, in an element or an upstream's .gitmodules,
     # is turned into one that git refuses.
     "GIT_ALLOW_PROTOCOL": "http:https:ssh:git:file",
-    "GIT_CONFIG_COUNT": "1",
-    "GIT_CONFIG_KEY_0": "url.refused://.insteadOf",
-    "GIT_CONFIG_VALUE_0": "file://",
-    # A stalled download ends: under one byte a second for a minute.
-    "GIT_HTTP_LOW_SPEED_LIMIT": "1",
-    "GIT_HTTP_LOW_SPEED_TIME": "60",
+    # Nobody is there to be asked, and a connection that died is noticed.
+    "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=30"
+    " -oServerAliveInterval=15 -oServerAliveCountMax=4",
+    # A download below this, in bytes a second, is ended: `patience.py` does it for all that is not git.
+    "GIT_HTTP_LOW_SPEED_LIMIT": "100",
 }
+# A repository that has moved redirects the first question; none that was asked it redirects later ones.
+_GIT_CONFIGURATION = (("url.refused://.insteadOf", "file://"), ("http.followRedirects", "initial"))
 
 
 class Slot:
@@ -77,8 +85,24 @@ class Slot:
                 continue
             slot = cls(directory, lock)
             slot.clear()
+            # Of an earlier version, which kept mirrors here; since then, only what is of this machine.
+            shutil.rmtree(directory / "sources", ignore_errors=True)
             return slot
         raise Temporary(f"all {limit} worker directories below {parent} are in use")
+
+    @classmethod
+    def clear_all(cls, root: Path) -> None:
+        """Clear every slot of every project below `root` that no engine holds, also of those that this one
+        will never take: a project may be gone, or have fewer workers. Blocks."""
+        for path in sorted(root.glob("*/*/lock")):
+            with path.open("a+") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    cls(path.parent, lock).clear()
+                except BlockingIOError:
+                    continue
+                except Temporary as error:  # who takes the slot tries again
+                    _log.warning("worker directory not cleared", reason=str(error))
 
     @property
     def _record(self) -> Path:
@@ -111,34 +135,45 @@ class Slot:
             self._lock.close()
 
 
+def _take_slot(parent: Path, limit: int, mirrors: Mirrors) -> Slot:
+    """Return a slot as `Slot.take`; Temporary, too, when the disk is full."""
+    folder = Path(mirrors.state_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    if is_full("", folder):
+        told = make_room_on(folder, mirrors.bytes)
+        if is_full("", folder):
+            raise Temporary(told)
+    return Slot.take(parent, limit)
+
+
 def temporary_directory(token: str) -> Path:
     """Return where a worker puts its temporary files: short, for a socket's path fits in 107 bytes."""
     return Path(tempfile.gettempdir()) / f"hookfetch-{token[:12]}"
 
 
 class WorkerProcess:
-    """A started worker. `generation` is the load of the project it has made last, `jobs` how
+    """A started worker. `loaded` names the load of the project it has made last, `jobs` is how
     many it has done; both are the engine's to keep. A `spent` one is leaving by itself."""
 
     def __init__(self, process: asyncio.subprocess.Process, slot: Slot, token: str) -> None:
         self._process = process
         self._token = token
         self._slot = slot
-        self.generation = 0
+        self.loaded: str | None = None
         self.jobs = 0
         self.spent = False
         self._gone = asyncio.ensure_future(self._watch())
 
     @classmethod
-    async def start(cls, parent: Path, limit: int, start: Start) -> Self:
-        """Return a started worker in a free slot below `parent`; Temporary when there is none."""
-        slot = await asyncio.to_thread(Slot.take, parent, limit)
+    async def start(cls, parent: Path, limit: int, start: Start, stall: float) -> Self:
+        """Return a started worker in a free slot below `parent`; Temporary when there is none. It waits
+        `stall` seconds for an upstream that is silent, twice as long for one that drips."""
+        slot = await asyncio.to_thread(_take_slot, parent, limit, start.mirrors)
         token = uuid.uuid4().hex
         temporary = temporary_directory(token)
         try:
             slot.record(token)
             temporary.mkdir(mode=0o700)
-            passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
             with (slot.directory / "worker.log").open("wb") as log:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,
@@ -147,7 +182,7 @@ class WorkerProcess:
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=log,
-                    env={**passed, **_SET, "TMPDIR": str(temporary), MARK: token},
+                    env={**_environment(stall), "TMPDIR": str(temporary), MARK: token},
                     start_new_session=True,
                     limit=_MAX_REPLY,
                 )
@@ -175,7 +210,7 @@ class WorkerProcess:
         while line := await self._process.stdout.readline():
             reply = REPLIES.validate_json(line)
             if not isinstance(reply, Tracked):
-                self.spent = isinstance(reply, Refused | Unavailable) and reply.spent
+                self.spent = isinstance(reply, Done | Refused | Unavailable) and reply.spent
                 return reply
             await on_tracked(reply)
         await asyncio.shield(self._gone)
@@ -206,3 +241,12 @@ class WorkerProcess:
     async def _watch(self) -> None:
         await self._process.wait()
         await asyncio.to_thread(self._slot.release)
+
+
+def _environment(stall: float) -> dict[str, str]:
+    environment = _SET | {name: os.environ[name] for name in _PASSED if name in os.environ}
+    environment["GIT_HTTP_LOW_SPEED_TIME"] = str(max(1, round(2 * stall)))  # git knows one time for both
+    environment["GIT_CONFIG_COUNT"] = str(len(_GIT_CONFIGURATION))
+    for number, (key, value) in enumerate(_GIT_CONFIGURATION):
+        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return environment

@@ -7,19 +7,20 @@ BuildStream would have it; all else goes BuildStream's own way.
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from hookfetch.cas.channel import Servers
+from hookfetch.cas.proof import Published
 from hookfetch.cas.publishing import Publisher
 from hookfetch.engine.shortcut_check import checked_staging
 from hookfetch.engine.staging import Staging
 
 
 class Shortcut:
-    """The way to the source cache at `url`, closed until `check` has opened it."""
+    """The way to the source cache on `servers`, closed until `check` has opened it."""
 
-    def __init__(self, url: str, folder: Path) -> None:
-        self._publisher = Publisher(url)
+    def __init__(self, servers: Servers, folder: Path) -> None:
+        self._publisher = Publisher(servers)
         self._folder = folder  # for what is compared
         self._staging: Staging | str = "not checked yet"
         self._checked = False
@@ -44,17 +45,9 @@ class Shortcut:
         assert isinstance(self._staging, Staging)
         self._staging.download(sources)
 
-    def publish(self, sources: Sequence[Any], element_key: str) -> None:
-        """Have the source cache hold the downloaded `sources`; Unsuited when they are not for this way,
-        Temporary when the cache is not there, and whatever damaged mirrors and plugins raise."""
+    def publish(self, sources: Sequence[Any], element_key: str) -> Published:
+        """Have the source cache hold the downloaded `sources`, and return what was sent; Unsuited when they
+        are not for this way, CacheAway when the cache is not there, and whatever damaged mirrors and plugins raise."""
         assert isinstance(self._staging, Staging)
         with ExitStack() as stack:
-            self._staging.stage(sources, stack).publish(self._publisher, element_key)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._publisher.close()
+            return self._staging.stage(sources, stack).publish(self._publisher, element_key)

@@ -21,6 +21,7 @@ from hookfetch.cas.directories import Directory, file_of
 from hookfetch.cas.dotgit import without_stat
 from hookfetch.engine import mirrors
 from hookfetch.engine import private_api as bst
+from hookfetch.engine.private_loading import load_project
 from hookfetch.engine.staging import Staging, plugin_file
 from hookfetch.engine.version import other_than_the_shortcuts
 
@@ -69,7 +70,7 @@ def _emptied(folder: Path) -> Iterator[None]:
 def _compare(context: Any, folder: Path) -> "Staging | str":
     ref = _write_repository(folder / "upstream.git")
     _write_project(folder / "project", folder / "upstream.git", ref)
-    (element,) = bst.load_project(context, folder / "project", {}, [_ELEMENT]).values()
+    (element,) = load_project(context, folder / "project", {}, [_ELEMENT]).values()
     loaded = bst.sources_of(element)
     refs = [bst.ref_keys(source) for source in loaded]
     sources = bst.fresh_sources(element, refs, refs)

@@ -5,7 +5,7 @@ Downloading stays the plugins'. Whatever this is not certain of it raises as `Un
 
 import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -15,9 +15,11 @@ from typing import Any
 from hookfetch.cas.directories import EMPTY, Directory, Unsuited
 from hookfetch.cas.git_objects import GitObjects
 from hookfetch.cas.git_sources import GitSources, content_of, new_template
+from hookfetch.cas.proof import Published
 from hookfetch.cas.publishing import Publisher
 from hookfetch.engine import mirrors
 from hookfetch.engine import private_api as bst
+from hookfetch.engine.source_mirrors import downloading
 
 # `v1.2-5-g<commit>` or just the commit, as both kinds write a ref.
 _REF = re.compile(r"(?:(?P<tag>.+)-(?P<since>[0-9]+)-g)?(?P<commit>[0-9a-f]{40})")
@@ -58,14 +60,15 @@ class Staging:
             self._plugins.get(source.get_kind()) == plugin_file(source) for source in listed
         )
 
-    def download(self, sources: Iterable[Any]) -> None:
+    def download(self, sources: Sequence[Any]) -> None:
         """Have each source's commit in its mirror; whatever its plugin raises is passed on."""
-        for source in sources:
-            wanted = _wanted(source)
-            if not wanted.is_there():
-                mirrors.refresh_for_fetching([source])
-            if not wanted.is_there():
-                bst.download(source)
+        with downloading(sources):
+            for source in sources:
+                wanted = _wanted(source)
+                if not wanted.is_there():
+                    mirrors.refresh_for_fetching([source])
+                if not wanted.is_there():
+                    bst.download(source)
 
     def stage(self, sources: Iterable[Any], stack: ExitStack) -> "Staged":
         """Return what `sources` stage together and each alone. The mirrors stay open in `stack`."""
@@ -101,9 +104,9 @@ class Staged:
     sources: Mapping[str, Directory]
     mirrors: list[GitObjects]
 
-    def publish(self, publisher: Publisher, element_key: str) -> None:
+    def publish(self, publisher: Publisher, element_key: str) -> Published:
         """Put everything into the source cache; Temporary when it is not there."""
-        publisher.publish(element_key, self.root, self.sources, partial(content_of, self.mirrors))
+        return publisher.publish(element_key, self.root, self.sources, partial(content_of, self.mirrors))
 
 
 def plugin_file(source: Any) -> str:

@@ -3,7 +3,6 @@
 Tracking changes memory only; this module writes no file of the project.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,88 +10,106 @@ from types import TracebackType
 from typing import Any, Self
 
 import structlog
-from pydantic import JsonValue
 
-from hookfetch.cas.directories import Unsuited
-from hookfetch.cas.proof import RemoteCache
-from hookfetch.core.errors import ElementError, Temporary
+from hookfetch.core.errors import CacheAway, ElementError
 from hookfetch.core.events import SourceRef
-from hookfetch.core.sources import Element, LoadedProject, Source
+from hookfetch.core.refs import from_json, to_json
+from hookfetch.core.sources import LoadedProject
 from hookfetch.engine import ancestry, mirrors
 from hookfetch.engine import private_api as bst
-from hookfetch.engine.addresses import is_remote
+from hookfetch.engine.addresses import is_remote, require_remote_repositories
+from hookfetch.engine.caching import Caching, timed
+from hookfetch.engine.describing import describe, urls_of
+from hookfetch.engine.full_disk import is_full, make_room_on
 from hookfetch.engine.messages import Done, Run, Start
-from hookfetch.engine.refs import from_json, to_json
-from hookfetch.engine.shortcut import Shortcut
-from hookfetch.engine.user_configuration import write_user_configuration
+from hookfetch.engine.private_loading import fetch_junction, full_name, load_project, remove_unused
+from hookfetch.engine.project_policy import rules_of
+from hookfetch.engine.source_mirrors import SourceMirrors
+from hookfetch.engine.user_configuration import FULL, write_user_configuration
+from hookfetch.engine.work_tree import WorkTree
+from hookfetch.originals.folder import Folder
+from hookfetch.originals.privacy import Credentials
 
 _log = structlog.get_logger(__name__)
-
-# The keys by which source kinds say what they follow, as their plugins document them.
-_TRACKING_KEYS = ("track", "exclude", "track-extra", "match", "ref-format", "path")
-_TRACKING_FLAGS = ("track-tags",)
 
 _COMPLAINTS = ("fatal: ", "error: ", "remote: ", "ERROR: ")
 
 OnTracked = Callable[[tuple[SourceRef, ...], float], None]
 
 
-class StaleStorage(Temporary):
-    """The local storage daemon remembers sending what the source cache has lost since; only a
-    new daemon asks it again."""
-
-
 class WarmProject:
     """A project, its BuildStream context and the connection to its source cache, until closed."""
 
     def __init__(self, start: Start) -> None:
-        self._path = Path(start.path)
+        self._tree = None
+        if start.clone is not None:
+            self._tree = WorkTree(Path(start.clone), Path(start.directory))
+        self._path = self._tree.directory if self._tree else Path(start.path or "")
         self._name = start.name
+        self._cache_bytes = start.cache_bytes
         self._options = start.options
         self._targets = start.targets
         self._stack = ExitStack()
         directory = Path(start.directory)
         self._log = directory / "job.log"
         self._context = self._stack.enter_context(
-            bst.open_context(write_user_configuration(directory, start.source_cache))
+            bst.open_context(write_user_configuration(directory, start.source_cache, start.cache_bytes))
         )
-        self._cache: RemoteCache | None = None
-        self._shortcut: Shortcut | None = None
-        if start.source_cache is not None:
-            self._cache = self._stack.enter_context(RemoteCache(start.source_cache))
-            if start.shortcut:
-                self._shortcut = self._stack.enter_context(
-                    Shortcut(start.source_cache, directory / "shortcut")
-                )
+        self._caching = self._stack.enter_context(Caching(self._context, start, directory))
+        self._kept = start.mirrors
+        self._mirrors = SourceMirrors(
+            Folder.of(Path(start.mirrors.state_dir)),
+            start.name,
+            Credentials.of_this_user(start.mirrors.accounts),
+            start.mirrors.patience,
+        )
+        self._mirrors.keep(self._context)
         self._elements: dict[str, Any] = {}
         self._committed: dict[str, list[bst.RefKeys | None]] = {}
 
     @property
     def shortcut_off(self) -> str | None:
         """Return why the shortcut, though allowed, is not taken in this process; None if that is not so."""
-        return None if self._shortcut is None else self._shortcut.off
+        return self._caching.shortcut_off
 
-    def load(self) -> LoadedProject:
-        """Load the project from its files as they are now; whatever BuildStream raises is passed on."""
+    def load(self, revision: str | None) -> LoadedProject:
+        """Load the project from its files as they are now, of a clone as they were at `revision`; whatever
+        BuildStream raises is passed on."""
         self._elements, self._committed = {}, {}
-        if self._shortcut is not None:
-            self._shortcut.check(self._context)
-        loaded = bst.load_project(self._context, self._path, self._options, self._targets)
+        if self._tree is not None:
+            assert revision is not None
+            self._tree.check_out(revision)
+        self._caching.check_shortcut()
+        rules = rules_of(self._path)
+        with bst.recording(self._context, self._log):
+            loaded = load_project(
+                self._context, self._path, self._options, self._targets, self._fetch_junction
+            )
+        if self._tree is not None:
+            remove_unused(self._context, self._path)
         self._committed = {
             name: [bst.ref_keys(source) for source in bst.sources_of(element)]
             for name, element in loaded.items()
         }
         self._elements = loaded
-        elements = tuple(self._describe(name, element) for name, element in sorted(loaded.items()))
-        return LoadedProject(name=self._context.get_toplevel_project().name, elements=elements)
-
-    def _describe(self, name: str, element: Any) -> Element:
-        committed = self._committed[name]
-        sources = tuple(
-            _describe_source(index, source, committed[index])
-            for index, source in enumerate(bst.sources_of(element))
+        elements = tuple(
+            describe(name, element, self._committed[name]) for name, element in sorted(loaded.items())
         )
-        return Element(name=name, kind=element.get_kind(), sources=sources)
+        name = self._context.get_toplevel_project().name
+        return LoadedProject(name=name, elements=elements, revision=revision, policy=rules)
+
+    def _fetch_junction(self, junction: Any) -> None:
+        name = full_name(junction)
+        _require_remote(name, junction)
+        try:
+            sources = bst.sources_of(junction)
+            with self._mirrors.held(sources), self._mirrors.alone(sources):
+                mirrors.refresh_for_fetching(sources)
+                fetch_junction(junction)
+        except bst.BuildStreamError as error:
+            why = self.last_complaint()
+            reason = _one_line(str(error)) + (f": {why}" if why else "")
+            raise ElementError(f"the project behind {name} cannot be fetched: {reason}") from error
 
     def run(self, job: Run, on_tracked: OnTracked) -> Done:
         """Track if asked to, then have the sources in the cache and prove it.
@@ -104,7 +121,7 @@ class WarmProject:
         if element is None:
             raise ElementError(f"{self._name} has no element {job.element}")
         _require_remote(job.element, element)
-        with bst.recording(self._context, self._log):
+        with bst.recording(self._context, self._log), self._mirrors.held(bst.sources_of(element)):
             return self._run(job, element, on_tracked)
 
     def _run(self, job: Run, element: Any, on_tracked: OnTracked) -> Done:
@@ -113,14 +130,19 @@ class WarmProject:
         began = keys = _starting_refs(committed, job.refs)
         sources = bst.fresh_sources(element, keys, committed)
         if job.track:
-            with _timed(milliseconds, "track"):
+            with timed(milliseconds, "track"), self._mirrors.alone(sources.sources()):
                 mirrors.refresh_for_tracking(sources.sources())
                 bst.track(sources)
             keys = [bst.ref_keys(source) for source in sources.sources()]
             on_tracked(_report(sources, keys), milliseconds["track"])
             sources = bst.fresh_sources(element, keys, committed)
+        require_remote_repositories(job.element, keys)
         self._require_refs(job.element, sources)
-        cached = self._have_cached(sources, milliseconds)
+        if job.cache == "away" and self._caching.is_there:
+            raise CacheAway("source cache: left alone until it answers again")
+        # Who asks for nothing else but that it be cached wants to be sure.
+        cached = self._caching.have(sources, milliseconds, walk=not job.track)
+        mirrors.name_followed(sources.sources(), tracked=job.track)
         return Done(
             refs=_report(sources, keys),
             cached=cached,
@@ -139,55 +161,6 @@ class WarmProject:
             ]
             raise ElementError(f"{name}: no ref for source {', '.join(missing)}")
 
-    def _have_cached(self, sources: Any, milliseconds: dict[str, float]) -> bool:
-        if self._cache is None:
-            self._fetch(sources, milliseconds)
-            return False
-        key = bst.element_key(sources)
-        assert key is not None
-        with _timed(milliseconds, "prove"):
-            if self._cache.holds(key):  # another worker or another client was first
-                return True
-        if self._take_shortcut(sources, key, milliseconds):
-            return True
-        reason = bst.connect_source_cache(self._context)
-        if reason is not None:
-            raise Temporary(f"source cache: {_one_line(reason)}")
-        self._fetch(sources, milliseconds)
-        with _timed(milliseconds, "push"):
-            bst.push(sources)
-        with _timed(milliseconds, "prove"):
-            if not self._cache.holds(key):
-                raise StaleStorage("source cache: what was just pushed is not all there")
-        return True
-
-    def _take_shortcut(self, sources: Any, key: str, milliseconds: dict[str, float]) -> bool:
-        listed = tuple(sources.sources())
-        if self._shortcut is None or not self._shortcut.serves(listed):
-            return False
-        assert self._cache is not None
-        try:
-            with _timed(milliseconds, "fetch"):
-                self._shortcut.download(listed)
-            with _timed(milliseconds, "push"):
-                self._shortcut.publish(listed, key)
-            with _timed(milliseconds, "prove"):
-                if self._cache.holds(key):
-                    return True
-            reason = "what was just pushed is not all there"
-        except Unsuited as error:
-            reason = str(error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, BuildStream's own way says it better
-            reason = f"{type(error).__name__}: {_one_line(str(error))}"
-        _log.warning("shortcut not taken", element_key=key, reason=reason)
-        return False
-
-    def _fetch(self, sources: Any, milliseconds: dict[str, float]) -> None:
-        with _timed(milliseconds, "fetch"):
-            if not bst.is_stored(sources):
-                mirrors.refresh_for_fetching(sources.sources())
-            bst.fetch(sources)
-
     def last_complaint(self) -> str | None:
         """Return the last line by which git, in the last job, said what went wrong; None if it did not.
 
@@ -197,10 +170,24 @@ class WarmProject:
             complaints = [line.strip() for line in log if line.startswith(_COMPLAINTS)]
         return complaints[-1] if complaints else None
 
+    def room_made(self, reason: str) -> str | None:
+        """Give up mirrors if the last job failed for `reason` because the disk is full, and return what is to
+        be said of it; None if it is not."""
+        folder = Path(self._kept.state_dir)
+        complaint = self.last_complaint() if self._log.exists() else ""
+        if not is_full(f"{reason} {complaint}", folder):
+            return None
+        return make_room_on(folder, self._kept.bytes)
+
     @property
     def storage_lives(self) -> bool:
         """Return whether the local storage daemon still runs; without it nothing works."""
         return bst.storage_lives(self._context)
+
+    @property
+    def storage_is_full(self) -> bool:
+        """Return whether the local storage needs a new daemon, which expires what this one may not."""
+        return bst.stored_bytes(self._context) > FULL * self._cache_bytes
 
     def __enter__(self) -> Self:
         return self
@@ -213,29 +200,9 @@ class WarmProject:
 
 def _require_remote(name: str, element: Any) -> None:
     for index, source in enumerate(bst.sources_of(element)):
-        if not all(map(is_remote, _urls(source))):
+        if not all(map(is_remote, urls_of(source))):
             what = f"source {index} ({source.get_kind()})"
             raise ElementError(f"{name}: the url of {what} is no address of another machine")
-
-
-def _describe_source(index: int, source: Any, committed: bst.RefKeys | None) -> Source:
-    node = bst.configuration(source)
-    written = node.strip_node_info()
-    track: dict[str, JsonValue] = {key: written[key] for key in _TRACKING_KEYS if key in written}
-    track |= {key: node.get_bool(key) for key in _TRACKING_FLAGS if key in written}
-    return Source(
-        index=index,
-        kind=source.get_kind(),
-        urls=_urls(source),
-        track=track,
-        ref=to_json(committed),
-        directory=bst.directory_of(source),
-    )
-
-
-def _urls(source: Any) -> tuple[str, ...]:
-    url = bst.configuration(source).get_str("url", None)
-    return () if url is None else bst.resolved_urls(source, url)
 
 
 def _starting_refs(
@@ -253,25 +220,9 @@ def _starting_refs(
 def _report(sources: Any, keys: Sequence[bst.RefKeys | None]) -> tuple[SourceRef, ...]:
     described = []
     for index, (source, key) in enumerate(zip(sources.sources(), keys, strict=True)):
-        url = next(iter(_urls(source)), None)
+        url = next(iter(urls_of(source)), None)
         described.append(SourceRef(index=index, kind=source.get_kind(), url=url, ref=to_json(key)))
     return tuple(described)
-
-
-class _timed:  # noqa: N801 - reads as the statement it is used in
-    """Add the milliseconds spent in a `with` block to a step's."""
-
-    def __init__(self, milliseconds: dict[str, float], step: str) -> None:
-        self._milliseconds = milliseconds
-        self._step = step
-        self._began = 0.0
-
-    def __enter__(self) -> None:
-        self._began = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        spent = (time.perf_counter() - self._began) * 1000
-        self._milliseconds[self._step] = self._milliseconds.get(self._step, 0.0) + spent
 
 
 def _one_line(text: str) -> str:

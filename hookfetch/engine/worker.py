@@ -9,13 +9,22 @@ import queue
 import shutil
 import threading
 import traceback
+import zlib
 from collections.abc import Iterator
+from dataclasses import replace
+from gzip import BadGzipFile
+from http.client import HTTPException
 from typing import BinaryIO
 
 import grpc
+import urllib3
+from dulwich.errors import GitProtocolError
+from requests import RequestException
 
-from hookfetch.core.errors import ElementError, Temporary
+from hookfetch.core.errors import CacheAway, ElementError, HookfetchError, Temporary
 from hookfetch.engine import private_api as bst
+from hookfetch.engine.advice import advice, without_own_timeout
+from hookfetch.engine.caching import StaleStorage
 from hookfetch.engine.messages import (
     REPLIES,
     REQUESTS,
@@ -31,11 +40,16 @@ from hookfetch.engine.messages import (
     Unavailable,
 )
 from hookfetch.engine.processes import MARK, end_marked
-from hookfetch.engine.warm import StaleStorage, WarmProject
+from hookfetch.engine.warm import WarmProject
 
 _MAX_REASON = 1000  # characters
 _LEAVE_WITHIN = 3.0  # seconds after the input ended
 _STORAGE_FAILURES = (*bst.STORAGE_ERRORS, grpc.RpcError)
+# What plugins let through of the libraries by which they ask and read what came.
+_UPSTREAM_FAILURES = (
+    *(RequestException, urllib3.exceptions.HTTPError, HTTPException, GitProtocolError),
+    *(ConnectionError, TimeoutError, BadGzipFile, EOFError, zlib.error),
+)
 
 
 class _Line:
@@ -82,10 +96,12 @@ def _remove_temporary_files() -> None:
     shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
 
 
-def _load(project: WarmProject) -> Loaded | NotLoaded | Unavailable:
+def _load(project: WarmProject, revision: str | None) -> Loaded | NotLoaded | Unavailable:
     try:
-        return Loaded(project=project.load(), shortcut_off=project.shortcut_off)
+        return Loaded(project=project.load(revision), shortcut_off=project.shortcut_off)
     except Exception as error:  # noqa: BLE001 - plugins raise anything; all of it is this project's answer
+        if told := project.room_made(_reason(error)):
+            return Unavailable(reason=told, spent=True)
         if not project.storage_lives:
             return Unavailable(reason="the local storage daemon died", spent=True)
         return NotLoaded(reason=_reason(error))
@@ -93,8 +109,11 @@ def _load(project: WarmProject) -> Loaded | NotLoaded | Unavailable:
 
 def _run(project: WarmProject, job: Run, line: _Line) -> Done | Refused | Unavailable:
     try:
-        return project.run(job, lambda refs, spent: line.reply(Tracked(refs=refs, milliseconds=spent)))
+        done = project.run(job, lambda refs, spent: line.reply(Tracked(refs=refs, milliseconds=spent)))
+        return replace(done, spent=project.storage_is_full)
     except Exception as error:  # noqa: BLE001 - plugins raise more than BuildStream's own errors
+        if told := project.room_made(_reason(error)):
+            return Unavailable(reason=told, spent=True)
         if not project.storage_lives:
             return Unavailable(reason="the local storage daemon died", spent=True)
         return _judge(error, project)
@@ -104,22 +123,38 @@ def _judge(error: Exception, project: WarmProject) -> Refused | Unavailable:
     if isinstance(error, ElementError):
         return Refused(reason=_reason(error))
     if isinstance(error, Temporary):
-        return Unavailable(reason=_reason(error), spent=isinstance(error, StaleStorage))
+        return Unavailable(
+            reason=_reason(error),
+            spent=isinstance(error, StaleStorage),
+            cache_away=isinstance(error, CacheAway),
+        )
     if isinstance(error, _STORAGE_FAILURES):
         # A full or broken local storage mends with a new process; a broken remote costs a start.
         return Unavailable(reason=f"source cache: {_reason(error)}", spent=True)
-    if isinstance(error, bst.BuildStreamError):
-        complaint = project.last_complaint()
-        return Refused(reason=_reason(error) + (f": {complaint}" if complaint else ""))
+    if isinstance(error, (bst.BuildStreamError, *_UPSTREAM_FAILURES)):
+        return Refused(reason=_complaint(error, project))
     traceback.print_exception(error)
     return Refused(reason=_reason(error), spent=True)
 
 
-def _reason(error: Exception) -> str:
+def _complaint(error: Exception, project: WarmProject) -> str:
+    said = [_reason(error)]
+    # Plugins tell what failed and keep the reason: beside the error, or for their log.
+    cause = error.__cause__
+    if cause is not None and (not str(cause) or str(cause) not in said[0]):
+        said.append(_reason(cause))
+    if complaint := project.last_complaint():
+        said.append(complaint)
+    text = without_own_timeout(": ".join(said))
+    words = advice(text)
+    return f"{text}; {words}" if words else text
+
+
+def _reason(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, bst.BuildStreamError):
         text = f"{text}: {error.detail}" if error.detail else text
-    elif not isinstance(error, ElementError | Temporary):
+    elif not isinstance(error, HookfetchError):
         text = f"{type(error).__name__}: {text}"
     return " ".join(text.split())[:_MAX_REASON]
 
@@ -136,8 +171,10 @@ def main() -> None:
     with WarmProject(start) as project:
         for request in requests:
             assert not isinstance(request, Start)
-            reply = _run(project, request, line) if isinstance(request, Run) else _load(project)
+            reply = (
+                _run(project, request, line) if isinstance(request, Run) else _load(project, request.revision)
+            )
             line.reply(reply)
-            if isinstance(reply, Refused | Unavailable) and reply.spent:
+            if isinstance(reply, Done | Refused | Unavailable) and reply.spent:
                 break
     line.left()

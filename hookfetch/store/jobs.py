@@ -8,6 +8,10 @@ from hookfetch.core.commands import Client, Refresh
 from hookfetch.core.policy import ElementPolicy
 from hookfetch.core.state import RunningJob
 
+# What is held for the source cache goes out for a client alone, who may want but to track.
+_NOT_HELD = "(awaits_cache = 0 OR EXISTS (SELECT 1 FROM job_clients WHERE job_id = waiting.id))"
+_PRIORITIES = {"interactive": 0, "background": 1, "ahead": 2}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueJob:
@@ -33,15 +37,17 @@ def add(
     A background request postpones a waiting job as `policy` says, but keeps the due time of one
     that failed (its backoff or quarantine holds); an interactive one makes it due now.
     """
-    priority = 0 if refresh.priority == "interactive" else 1
+    priority = _PRIORITIES[refresh.priority]
     row = db.execute(
-        "SELECT id, asked_at, priority, failures, held FROM jobs WHERE element = ? AND state = 'waiting'",
+        "SELECT id, asked_at, priority, failures, held, due_at FROM jobs"
+        " WHERE element = ? AND state = 'waiting'",
         (refresh.element,),
     ).fetchone()
     started = db.execute("SELECT started_at FROM started WHERE element = ?", (refresh.element,)).fetchone()
     # A held job begins anew with the first event after it was set aside.
     first = now if row is None or row[4] else row[1]
-    due = now if priority == 0 else policy.due(now, first, None if started is None else started[0])
+    released = _heard(db, refresh, now) if policy.minimum_age else None
+    due = now if priority == 0 else policy.due(now, first, None if started is None else started[0], released)
     if row is None:
         job_id = uuid.uuid4().hex
         db.execute(
@@ -51,6 +57,8 @@ def add(
         )
     else:
         job_id = row[0]
+        if priority > 0 and policy.minimum_age and not row[4]:  # what else comes does not let a young tag in
+            due = max(due, row[5])
         db.execute(
             "UPDATE jobs SET track = max(track, ?), priority = min(priority, ?), asked_at = ?, held = 0"
             " WHERE id = ?",
@@ -58,8 +66,14 @@ def add(
         )
         if priority == 0:
             db.execute("UPDATE jobs SET due_at = min(due_at, ?) WHERE id = ?", (due, job_id))
-        elif row[2] == 1 and row[3] == 0:
+        elif row[2] > 0 and priority == 1 and row[3] == 0:
             db.execute("UPDATE jobs SET due_at = ?, set_aside_at = NULL WHERE id = ?", (due, job_id))
+    join(db, job_id, refresh, event_id, cause)
+    return row is not None
+
+
+def join(db: sqlite3.Connection, job_id: str, refresh: Refresh, event_id: str, cause: str) -> None:
+    """Let a job be for an event, and for the client who waits for it, too."""
     db.execute("INSERT OR IGNORE INTO job_causes VALUES (?, ?, ?)", (job_id, event_id, cause))
     if refresh.client is not None:
         client = refresh.client
@@ -67,27 +81,44 @@ def add(
             "INSERT OR IGNORE INTO job_clients VALUES (?, ?, ?, ?)",
             (job_id, client.request_id, client.reply_to, client.wants),
         )
-    return row is not None
 
 
-def hand_out(db: sqlite3.Connection, now: float, most: int, *, paused: bool = False) -> list[DueJob]:
-    """Mark due jobs as running, interactive ones first, so that at most `most` run at once and
-    never two of one element; return them. `paused` leaves those in the background."""
-    room = most - db.execute("SELECT count(*) FROM jobs WHERE state = 'running'").fetchone()[0]
-    rows = db.execute(
-        "SELECT id, element, track, priority, attempt FROM jobs AS waiting"
-        " WHERE state = 'waiting' AND due_at <= ? AND priority <= ?"
-        " AND NOT EXISTS (SELECT 1 FROM jobs WHERE element = waiting.element AND state = 'running')"
-        " ORDER BY priority, due_at LIMIT ?",
-        (now, 0 if paused else 1, max(room, 0)),
-    ).fetchall()
+def _heard(db: sqlite3.Connection, refresh: Refresh, now: float) -> float | None:
+    """Return when the release behind `refresh` was heard of first, while its element's work is open."""
+    if refresh.release is None:
+        return None
+    key = (refresh.element, refresh.release)
+    db.execute("INSERT OR IGNORE INTO ripening VALUES (?, ?, ?)", (*key, now))
+    row = db.execute("SELECT heard_at FROM ripening WHERE element = ? AND release = ?", key).fetchone()
+    return float(row[0])
+
+
+def hand_out(
+    db: sqlite3.Connection, now: float, most: int, *, queued: int | None = None, paused: bool = False
+) -> list[DueJob]:
+    """Mark due jobs as running, interactive ones first, so that of each priority at most `most` run at
+    once, at most `queued` of them not begun yet, and never two of one element; return them. `paused`
+    leaves those in the background."""
+    rows: list[tuple[str, str, int, int, int]] = []
+    for priority in (0,) if paused else (0, 1, 2):
+        if priority == 2 and rows:
+            break  # all else comes first
+        running, idle = db.execute(
+            "SELECT count(*), total(begun = 0) FROM jobs WHERE state = 'running' AND priority = ?",
+            (priority,),
+        ).fetchone()
+        room = most - running if queued is None else min(most - running, queued - int(idle))
+        rows += db.execute(
+            "SELECT id, element, track, priority, attempt FROM jobs AS waiting"  # noqa: S608 (a constant)
+            f" WHERE state = 'waiting' AND due_at <= ? AND priority = ? AND {_NOT_HELD}"
+            " AND NOT EXISTS (SELECT 1 FROM jobs WHERE element = waiting.element AND state = 'running')"
+            " ORDER BY due_at LIMIT ?",
+            (now, priority, max(room, 0)),
+        ).fetchall()
     db.executemany(
-        "UPDATE jobs SET state = 'running', attempt = attempt + 1, handed_out_at = ? WHERE id = ?",
+        "UPDATE jobs SET state = 'running', attempt = attempt + 1, handed_out_at = ?, begun = 0,"
+        " given = NULL, awaits_cache = 0 WHERE id = ?",
         [(now, row[0]) for row in rows],
-    )
-    db.executemany(
-        "INSERT OR REPLACE INTO started VALUES (?, ?)",
-        [(row[1], now) for row in rows if row[3] == 1],
     )
     return [
         DueJob(id=job_id, element=element, track=bool(track), interactive=priority == 0, attempt=attempt + 1)
@@ -99,17 +130,24 @@ def next_due(db: sqlite3.Connection, *, paused: bool = False) -> float | None:
     """Return when the next waiting job is due that no running one of its element holds up; `paused`
     leaves those in the background."""
     row = db.execute(
-        "SELECT min(due_at) FROM jobs AS waiting WHERE state = 'waiting' AND priority <= ?"
+        "SELECT min(due_at) FROM jobs AS waiting WHERE state = 'waiting'"  # noqa: S608 (the same)
+        f" AND priority <= ? AND {_NOT_HELD}"
         " AND NOT EXISTS (SELECT 1 FROM jobs WHERE element = waiting.element AND state = 'running')",
-        (0 if paused else 1,),
+        (0 if paused else 2,),
     ).fetchone()
     return None if row[0] is None else float(row[0])
+
+
+def waiting_ahead(db: sqlite3.Connection) -> int:
+    """Return of how many elements the sources are to be fetched that nobody has asked for yet."""
+    return int(db.execute("SELECT count(*) FROM jobs WHERE priority = 2").fetchone()[0])
 
 
 def running(db: sqlite3.Connection, job_id: str) -> RunningJob | None:
     """Return a job that is handed out, with the clients that wait for it."""
     row = db.execute(
-        "SELECT element, attempt, failures, priority FROM jobs WHERE id = ? AND state = 'running'", (job_id,)
+        "SELECT element, attempt, failures, priority, track FROM jobs WHERE id = ? AND state = 'running'",
+        (job_id,),
     ).fetchone()
     if row is None:
         return None
@@ -122,6 +160,7 @@ def running(db: sqlite3.Connection, job_id: str) -> RunningJob | None:
         attempt=row[1],
         failures=row[2],
         asked=row[3] == 0,
+        tracks=bool(row[4]),
         clients=tuple(Client(request_id=r, reply_to=to, wants=wants) for r, to, wants in clients),
     )
 
@@ -146,21 +185,23 @@ def causes(db: sqlite3.Connection, job_id: str) -> tuple[str, ...]:
 def finish(db: sqlite3.Connection, job_id: str) -> None:
     """Forget a job that is done."""
     db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+    db.execute("DELETE FROM ripening WHERE element NOT IN (SELECT element FROM jobs)")
 
 
 def put_back(
     db: sqlite3.Connection,
     job_id: str,
     due_at: float,
-    reason: str,
+    reason: str | None,
     *,
     failed: bool,
     set_aside_at: float | None = None,
     held: bool = False,
 ) -> None:
     """Make a running job wait until `due_at`. If another one of its element waits already,
-    they become one, with the causes and clients of both, due when the later one is; a client who
-    still waits makes it due at once. A `held` job that met another one looks again when that is due."""
+    they become one, with the causes and clients of both, due when the later one is; a client who still
+    waits makes it due at once. No `reason` leaves that of an earlier failure. A `held` job that met
+    another one looks again when that is due."""
     other = db.execute(
         "SELECT other.id, other.track, other.priority, other.due_at, other.asked_at"
         " FROM jobs JOIN jobs AS other USING (element)"
@@ -182,11 +223,41 @@ def put_back(
     # What a person asked for stays so when it was interrupted, and when a newer request has joined.
     asked = awaited or (other is not None and other[2] == 0)
     db.execute(
-        "UPDATE jobs SET state = 'waiting', due_at = ?, reason = ?, failures = failures + ?, held = ?,"
+        "UPDATE jobs SET state = 'waiting', due_at = ?, reason = coalesce(?, reason),"
+        " failures = failures + ?, held = ?,"
         " priority = CASE WHEN ? THEN 0 WHEN ? THEN 1 ELSE priority END,"
         " set_aside_at = ?, handed_out_at = NULL WHERE id = ?",
         (0.0 if awaited else due_at, reason, failed, held, asked, failed or held, set_aside_at, job_id),
     )
+
+
+def hold_for_cache(db: sqlite3.Connection, job_id: str, reason: str) -> None:
+    """Make a running job wait for the source cache, in the order in which jobs were asked for."""
+    (asked_at,) = db.execute("SELECT asked_at FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    put_back(db, job_id, asked_at, reason, failed=False)
+    db.execute("UPDATE jobs SET awaits_cache = 1 WHERE id = ?", (job_id,))
+
+
+def take_back_queued(db: sqlite3.Connection, now: float) -> None:
+    """Make jobs wait again that are handed out and have not begun."""
+    for (job_id,) in db.execute("SELECT id FROM jobs WHERE state = 'running' AND begun = 0").fetchall():
+        put_back(db, job_id, now, None, failed=False)
+
+
+def held_for_cache(db: sqlite3.Connection, now: float, *, paused: bool = False) -> str | None:
+    """Return the first due job that waits for the source cache and for nothing else; `paused` leaves those
+    in the background."""
+    row = db.execute(
+        "SELECT id FROM jobs WHERE awaits_cache = 1 AND state = 'waiting' AND due_at <= ? AND priority <= ?"
+        " ORDER BY priority, asked_at LIMIT 1",
+        (now, 0 if paused else 2),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def let_go(db: sqlite3.Connection, job_id: str) -> None:
+    """Let a job wait for the source cache no more."""
+    db.execute("UPDATE jobs SET awaits_cache = 0 WHERE id = ?", (job_id,))
 
 
 def try_now(db: sqlite3.Connection, element: str, event_id: str, cause: str, now: float) -> None:

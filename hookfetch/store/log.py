@@ -1,11 +1,18 @@
 """The numbered log and the story of handled events in the store."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hookfetch.core.codec import dump_record
 from hookfetch.core.commands import Announce, Outcome
-from hookfetch.core.entries import AlarmRaised, LogEntry, RefUpdated
+from hookfetch.core.entries import (
+    AlarmRaised,
+    LogEntry,
+    RefLanded,
+    RefSuperseded,
+    RefUpdated,
+    Settlement,
+)
 from hookfetch.core.rewrites import Rewrite
 
 
@@ -27,6 +34,37 @@ def append(
     )
     write(db, [entry])
     return entry
+
+
+def append_settled(
+    db: sqlite3.Connection,
+    log_id: str,
+    project: str,
+    settled: type[RefLanded] | type[RefSuperseded],
+    sources: Mapping[str, Sequence[Settlement]],
+    *,
+    revision: str | None,
+    causes: Sequence[str],
+    now: float,
+) -> None:
+    """Append an entry for each element of `sources`, in their order."""
+    first = _next_number(db)
+    write(
+        db,
+        [
+            settled(
+                log_id=log_id,
+                number=number,
+                project=project,
+                element=element,
+                sources=tuple(sources[element]),
+                revision=revision,
+                causes=tuple(causes),
+                announced_at=now,
+            )
+            for number, element in enumerate(sources, first)
+        ],
+    )
 
 
 def append_alarm(
@@ -84,7 +122,7 @@ def unpublish_all(db: sqlite3.Connection) -> None:
 
 
 def compact(db: sqlite3.Connection, keep: int, events_before: float) -> None:
-    """Keep the newest `keep` entries and, beyond them, the newest update and alarm of each element; forget
+    """Keep the newest `keep` entries and, beyond them, the newest of each kind of each element; forget
     ended events that were handled before the given time."""
     newest = db.execute("SELECT coalesce(max(number), 0) FROM log").fetchone()[0]
     db.execute(

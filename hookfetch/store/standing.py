@@ -3,6 +3,7 @@
 import sqlite3
 
 from hookfetch.core.standing import ElementStanding, ElementState
+from hookfetch.store.outage import current
 
 
 def standing(db: sqlite3.Connection, now: float) -> list[ElementStanding]:
@@ -10,13 +11,17 @@ def standing(db: sqlite3.Connection, now: float) -> list[ElementStanding]:
     running and a waiting job as the running one has it. `now` is in Unix seconds."""
     rows = db.execute(
         "SELECT element, state, attempt, failures, reason, asked_at, handed_out_at, due_at, set_aside_at,"
-        " held FROM jobs ORDER BY state"  # `running` comes before `waiting`
+        " held, awaits_cache FROM jobs ORDER BY state"  # `running` comes before `waiting`
     )
+    outage = current(db)
+    outage_since, probe_at = (None, now) if outage is None else (outage.since, outage.probe_at)
     found: dict[str, ElementStanding] = {}
-    for element, job_state, attempts, failures, reason, asked, handed_out, due, set_aside, held in rows:
+    for element, job_state, attempts, failures, reason, asked, begun, due, set_aside, held, awaits in rows:
         state: ElementState
         if job_state == "running":
-            state, since = "running", handed_out
+            state, since = "running", begun
+        elif awaits:
+            state, since, due = "held", outage_since, probe_at
         elif set_aside is not None:
             state, since = ("held" if held else "set aside"), set_aside
         else:

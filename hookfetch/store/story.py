@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from hookfetch.core.codec import load_record
 from hookfetch.core.commands import Outcome
-from hookfetch.core.entries import AlarmRaised, RefUpdated
+from hookfetch.core.entries import AlarmRaised, RefLanded, RefSuperseded, RefUpdated
 from hookfetch.core.kept import ToldFact
 from hookfetch.core.questions import (
     ENTRIES_MOST,
@@ -24,7 +24,7 @@ from hookfetch.store import bindings
 _CAUSES_MOST = 20  # of a job; a burst has thousands
 _OPEN = (
     "SELECT id, element, state, attempt, failures, reason, asked_at, handed_out_at, due_at, set_aside_at,"
-    " held, priority FROM jobs"
+    " held, priority, awaits_cache FROM jobs"
 )
 _ENDED = (
     "SELECT job_id, element, attempts, failures, reason, asked_at, started_at, ended_at, outcome, entry"
@@ -175,7 +175,7 @@ def counts(db: sqlite3.Connection) -> tuple[int, int, int, float | None, int]:
 
 
 def _open(db: sqlite3.Connection, row: Sequence[object]) -> StoryJob:
-    job_id, element, state, attempt, failures, reason, asked, handed, due, aside, held, priority = row
+    job_id, element, state, attempt, failures, reason, asked, handed, due, aside, held, priority, awaits = row
     causes = db.execute(
         "SELECT DISTINCT cause FROM job_causes WHERE job_id = ? ORDER BY cause LIMIT ?",
         (job_id, _CAUSES_MOST),
@@ -192,6 +192,7 @@ def _open(db: sqlite3.Connection, row: Sequence[object]) -> StoryJob:
         due_at=_time(due) if state == "waiting" else None,
         set_aside_at=_time(aside),
         held=bool(held),
+        awaits_cache=bool(awaits),
         interactive=priority == 0,
         causes=tuple(row[0] for row in causes),
     )
@@ -230,14 +231,22 @@ def _time(value: object) -> float | None:
 
 def _entry(data: bytes) -> StoryEntry:
     entry = load_record(data)
-    changes: tuple[str, ...] = ()
-    if isinstance(entry, RefUpdated):
-        changes = tuple(
-            f"{change.kind} {shown(change.previous)} → {shown(change.ref)}" for change in entry.changes
-        )
-    assert isinstance(entry, RefUpdated | AlarmRaised)
-    if isinstance(entry, AlarmRaised):
-        changes = (f"{entry.kind.replace('_', ' ')}: {entry.ref} of {entry.repository}",)
+    match entry:
+        case RefUpdated():
+            changes = tuple(
+                f"{each.kind} {shown(each.previous)} → {shown(each.ref)}" for each in entry.changes
+            )
+        case AlarmRaised():
+            changes = (f"{entry.kind.replace('_', ' ')}: {entry.ref} of {entry.repository}",)
+        case RefLanded():
+            changes = tuple(f"{each.kind} {shown(each.announced)} landed" for each in entry.sources)
+        case RefSuperseded():
+            changes = tuple(
+                f"{each.kind} {shown(each.announced)} withdrawn: the branch has {shown(each.committed)}"
+                for each in entry.sources
+            )
+        case _:
+            raise AssertionError(f"no entry of a log: {entry}")
     return StoryEntry(
         number=entry.number,
         type=entry.type,

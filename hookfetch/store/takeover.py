@@ -14,7 +14,15 @@ from dataclasses import asdict, dataclass, replace
 
 from hookfetch.core.codec import load_record
 from hookfetch.core.commands import Refresh
-from hookfetch.core.entries import AlarmRaised, LogEntry, PauseChanged, Record, RefUpdated
+from hookfetch.core.entries import (
+    AlarmRaised,
+    LogEntry,
+    PauseChanged,
+    Record,
+    RefLanded,
+    RefSuperseded,
+    RefUpdated,
+)
 from hookfetch.core.errors import Replaced
 from hookfetch.store import jobs, log, pause, refs
 
@@ -100,6 +108,7 @@ def adopt(db: sqlite3.Connection, entries: Sequence[LogEntry], epoch: int) -> No
             _take_back(db, 0 if entry.log_id != log_id else entry.number)
             if entry.log_id != log_id:
                 db.execute("DELETE FROM proposed")
+                db.execute("DELETE FROM withdrawn")
                 _set(db, "log_id", log_id := entry.log_id)
             known = _entries_like(db, entries)
         known[entry.number] = entry
@@ -120,8 +129,8 @@ def _entries_like(db: sqlite3.Connection, entries: Sequence[LogEntry]) -> dict[i
 def _add(db: sqlite3.Connection, entries: Sequence[LogEntry], epoch: int) -> None:
     log.write(db, entries, published=True)
     updates = [entry for entry in entries if isinstance(entry, RefUpdated)]
-    changes = ((entry.element, change, entry.number) for entry in updates for change in entry.changes)
-    refs.propose_all(db, changes)
+    for entry in entries:
+        _hold(db, entry)
     for element in sorted({entry.element for entry in updates}):
         _doubt(db, element, [f"takeover/{epoch}"], lost=False)
 
@@ -202,8 +211,10 @@ def _take_back(db: sqlite3.Connection, first: int) -> int:
         entry = load_record(body)
         if isinstance(entry, AlarmRaised):
             db.execute("INSERT OR REPLACE INTO unheard_alarms VALUES (?, ?)", (number, body))
-        elif isinstance(entry, RefUpdated):
-            elements.add(entry.element)
+            continue
+        assert isinstance(entry, RefUpdated | RefLanded | RefSuperseded)
+        elements.add(entry.element)
+        if isinstance(entry, RefUpdated):
             _doubt(db, entry.element, entry.causes, lost=True)
     db.execute("DELETE FROM log WHERE number >= ?", (first,))
     db.execute("DELETE FROM entry_causes WHERE number >= ?", (first,))
@@ -215,10 +226,17 @@ def _take_back(db: sqlite3.Connection, first: int) -> int:
 
 def _propose_from_log(db: sqlite3.Connection, element: str) -> None:
     db.execute("DELETE FROM proposed WHERE element = ?", (element,))
+    db.execute("DELETE FROM withdrawn WHERE element = ?", (element,))
     for (body,) in db.execute("SELECT entry FROM log WHERE element = ? ORDER BY number", (element,)):
-        entry = load_record(body)
-        if isinstance(entry, RefUpdated):
-            refs.propose(db, element, entry.changes, entry.number)
+        _hold(db, load_record(body))
+
+
+def _hold(db: sqlite3.Connection, entry: Record) -> None:
+    """Hold as proposed and withdrawn what an entry says."""
+    if isinstance(entry, RefUpdated):
+        refs.propose(db, entry.element, entry.changes, entry.number)
+    elif isinstance(entry, RefLanded | RefSuperseded):
+        refs.take(db, entry)
 
 
 def _doubt(db: sqlite3.Connection, element: str, causes: Iterable[str], *, lost: bool) -> None:

@@ -1,4 +1,5 @@
-"""Asks for a repository's refs by the first of its URLs that answers, with its host's account."""
+"""Asks for a repository's refs by the first of its URLs that answers, or for a file, with the host's
+account."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,8 +7,10 @@ import aiohttp
 from yarl import URL
 
 from hookfetch.core.errors import HookfetchError, Permanent
+from hookfetch.core.files import Validators
 from hookfetch.core.observation import RemoteRef
 from hookfetch.upstreams.accounts import Accounts
+from hookfetch.upstreams.head import validators_of
 from hookfetch.upstreams.hosts import TooMuch
 from hookfetch.upstreams.ls_refs import ls_refs
 from hookfetch.upstreams.ls_remote import ls_remote
@@ -16,9 +19,13 @@ _MAX_URLS = 3  # spellings of one repository that are tried in turn
 
 
 class Asking:
-    """Questions to upstreams: http(s) by `session`, all else by git; each answer within `timeout` seconds."""
+    """Questions to upstreams: http(s) by `session`, all else by git; each answer within `timeout` seconds.
+    A path of this machine is asked only where it is `own`, the project's repository."""
 
-    def __init__(self, session: aiohttp.ClientSession, accounts: Accounts, timeout: float) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, accounts: Accounts, timeout: float, own: str | None = None
+    ) -> None:
+        self._own = own
         self._session = session
         self._accounts = accounts
         self._timeout = timeout
@@ -31,13 +38,17 @@ class Asking:
             try:
                 if _is_http(url):
                     return await ls_refs(self._session, self._sign(url), prefixes, self._timeout)
-                return await ls_remote(url, prefixes, self._timeout)
+                return await ls_remote(url, prefixes, self._timeout, local=url == self._own)
             except TooMuch:
                 raise  # another spelling of the same host would make it worse
             except HookfetchError as error:
                 first = first or error
         assert first is not None
         raise first
+
+    async def file(self, url: str) -> Validators:
+        """Return what is said of the file at the http(s) address `url`; raises what `validators_of` does."""
+        return await validators_of(self._session, self._sign(url), self._timeout)
 
     def _sign(self, url: str) -> URL:
         try:

@@ -114,7 +114,7 @@ class Sweep:
         for repository in self._followed.keys() - index.repositories().keys():
             self._forget(repository)
         for repository in index.repositories():
-            sources = frozenset(map(_key, index.followers(repository)))
+            sources = frozenset(map(_key, index.askers(repository)))
             entry = self._followed.get(repository)
             if entry is None:
                 entry = _Followed(RepositoryStatus(repository=repository), sources)
@@ -190,7 +190,7 @@ class Sweep:
     async def _look(self, repository: RepositoryId, entry: _Followed) -> None:
         index = self._index() or Index.of(())
         urls = index.repositories().get(repository, ())
-        followers = index.followers(repository)
+        followers = index.askers(repository)
         if not urls:
             return  # the index moved on, and the next refresh ends this loop
         async with self._hosts.turn(repository.partition("/")[0]):

@@ -1129,6 +1129,8 @@ class ProjectReport(_message.Message):
     LAST_ENTRY_FIELD_NUMBER: _builtins.int
     MISSED_BY_HOOKS_FIELD_NUMBER: _builtins.int
     LAST_MISSED_AT_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    AHEAD_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     epoch: _builtins.int
     unhealthy: _builtins.str
@@ -1144,6 +1146,12 @@ class ProjectReport(_message.Message):
     """
     last_missed_at: _builtins.float
     """When it found the last of it."""
+    revision: _builtins.str
+    """The commit of the branch that is in use; not set before there is one, and for a checkout."""
+    ahead: _builtins.int
+    """Of so many elements the sources are still to be fetched before anyone asks; they are among the
+    waiting and running.
+    """
     @_builtins.property
     def paused(self) -> Global___Paused: ...
     def __init__(
@@ -1160,10 +1168,12 @@ class ProjectReport(_message.Message):
         last_entry: _builtins.int = ...,
         missed_by_hooks: _builtins.int = ...,
         last_missed_at: _builtins.float | None = ...,
+        revision: _builtins.str | None = ...,
+        ahead: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_last_missed_at", b"_last_missed_at", "_oldest_waiting_at", b"_oldest_waiting_at", "_paused", b"_paused", "_unhealthy", b"_unhealthy", "last_missed_at", b"last_missed_at", "oldest_waiting_at", b"oldest_waiting_at", "paused", b"paused", "unhealthy", b"unhealthy"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_last_missed_at", b"_last_missed_at", "_oldest_waiting_at", b"_oldest_waiting_at", "_paused", b"_paused", "_revision", b"_revision", "_unhealthy", b"_unhealthy", "last_missed_at", b"last_missed_at", "oldest_waiting_at", b"oldest_waiting_at", "paused", b"paused", "revision", b"revision", "unhealthy", b"unhealthy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_missed_at", b"_last_missed_at", "_oldest_waiting_at", b"_oldest_waiting_at", "_paused", b"_paused", "_unhealthy", b"_unhealthy", "epoch", b"epoch", "last_entry", b"last_entry", "last_missed_at", b"last_missed_at", "missed_by_hooks", b"missed_by_hooks", "oldest_waiting_at", b"oldest_waiting_at", "paused", b"paused", "project", b"project", "running", b"running", "set_aside", b"set_aside", "unhealthy", b"unhealthy", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_missed_at", b"_last_missed_at", "_oldest_waiting_at", b"_oldest_waiting_at", "_paused", b"_paused", "_revision", b"_revision", "_unhealthy", b"_unhealthy", "ahead", b"ahead", "epoch", b"epoch", "last_entry", b"last_entry", "last_missed_at", b"last_missed_at", "missed_by_hooks", b"missed_by_hooks", "oldest_waiting_at", b"oldest_waiting_at", "paused", b"paused", "project", b"project", "revision", b"revision", "running", b"running", "set_aside", b"set_aside", "unhealthy", b"unhealthy", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__last_missed_at: _TypeAlias = _typing.Literal["last_missed_at"]  # noqa: Y015
     _WhichOneofArgType__last_missed_at: _TypeAlias = _typing.Literal["_last_missed_at", b"_last_missed_at"]  # noqa: Y015
@@ -1171,6 +1181,8 @@ class ProjectReport(_message.Message):
     _WhichOneofArgType__oldest_waiting_at: _TypeAlias = _typing.Literal["_oldest_waiting_at", b"_oldest_waiting_at"]  # noqa: Y015
     _WhichOneofReturnType__paused: _TypeAlias = _typing.Literal["paused"]  # noqa: Y015
     _WhichOneofArgType__paused: _TypeAlias = _typing.Literal["_paused", b"_paused"]  # noqa: Y015
+    _WhichOneofReturnType__revision: _TypeAlias = _typing.Literal["revision"]  # noqa: Y015
+    _WhichOneofArgType__revision: _TypeAlias = _typing.Literal["_revision", b"_revision"]  # noqa: Y015
     _WhichOneofReturnType__unhealthy: _TypeAlias = _typing.Literal["unhealthy"]  # noqa: Y015
     _WhichOneofArgType__unhealthy: _TypeAlias = _typing.Literal["_unhealthy", b"_unhealthy"]  # noqa: Y015
     @_typing.overload
@@ -1179,6 +1191,8 @@ class ProjectReport(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__oldest_waiting_at) -> _WhichOneofReturnType__oldest_waiting_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__paused) -> _WhichOneofReturnType__paused | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__revision) -> _WhichOneofReturnType__revision | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__unhealthy) -> _WhichOneofReturnType__unhealthy | None: ...
 

@@ -25,37 +25,43 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17hookfetch/v1/refs.proto\x12\x0chookfetch.v1\x1a\x1fgoogle/protobuf/timestamp.proto\",\n\x06\x46ilter\x12\x10\n\x08projects\x18\x01 \x03(\t\x12\x10\n\x08\x65lements\x18\x02 \x03(\t\"w\n\x0cWatchRequest\x12$\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x14.hookfetch.v1.Filter\x12\x10\n\x06\x63ursor\x18\x02 \x01(\tH\x00\x12&\n\x06origin\x18\x03 \x01(\x0e\x32\x14.hookfetch.v1.OriginH\x00\x42\x07\n\x05start\"\x95\x01\n\rWatchResponse\x12)\n\x06update\x18\x01 \x01(\x0b\x32\x17.hookfetch.v1.RefUpdateH\x00\x12*\n\x08progress\x18\x02 \x01(\x0b\x32\x16.hookfetch.v1.ProgressH\x00\x12$\n\x05\x61larm\x18\x03 \x01(\x0b\x32\x13.hookfetch.v1.AlarmH\x00\x42\x07\n\x05\x65vent\"\x1a\n\x08Progress\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\"Z\n\x0bListRequest\x12$\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x14.hookfetch.v1.Filter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"a\n\x0cListResponse\x12(\n\x07updates\x18\x01 \x03(\x0b\x32\x17.hookfetch.v1.RefUpdate\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\"\xf5\x01\n\tRefUpdate\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0f\n\x07\x65lement\x18\x02 \x01(\t\x12%\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x14.hookfetch.v1.Change\x12\x0e\n\x06\x63\x61\x63hed\x18\x04 \x01(\x08\x12\x18\n\x0b\x65lement_key\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x0bsource_keys\x18\x06 \x03(\t\x12\x0e\n\x06\x63\x61uses\x18\x07 \x03(\t\x12\x30\n\x0c\x61nnounced_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63ursor\x18\t \x01(\tB\x0e\n\x0c_element_key\"\x9b\x03\n\x05\x41larm\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0f\n\x07\x65lement\x18\x02 \x01(\t\x12&\n\x04kind\x18\x03 \x01(\x0e\x32\x18.hookfetch.v1.Alarm.Kind\x12\x12\n\nrepository\x18\x04 \x01(\t\x12\x10\n\x03ref\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06\x62\x65\x66ore\x18\x06 \x01(\tH\x01\x88\x01\x01\x12\x12\n\x05\x61\x66ter\x18\x07 \x01(\tH\x02\x88\x01\x01\x12\x10\n\x08\x66ollowed\x18\x08 \x01(\x08\x12\x0e\n\x06\x63ursor\x18\t \x01(\t\x12\x0e\n\x06\x63\x61uses\x18\n \x03(\t\x12\x30\n\x0c\x61nnounced_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"x\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13KIND_BRANCH_REWOUND\x10\x01\x12\x17\n\x13KIND_BRANCH_DELETED\x10\x02\x12\x12\n\x0eKIND_TAG_MOVED\x10\x03\x12\x14\n\x10KIND_TAG_DELETED\x10\x04\x42\x06\n\x04_refB\t\n\x07_beforeB\x08\n\x06_after\"\xa5\x01\n\x06\x43hange\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x03url\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x1f\n\x04\x62\x61se\x18\x04 \x01(\x0b\x32\x11.hookfetch.v1.Ref\x12#\n\x08previous\x18\x05 \x01(\x0b\x32\x11.hookfetch.v1.Ref\x12\x1e\n\x03ref\x18\x06 \x01(\x0b\x32\x11.hookfetch.v1.RefB\x06\n\x04_url\".\n\x03Ref\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x0e\n\x04json\x18\x02 \x01(\tH\x00\x42\x07\n\x05value*C\n\x06Origin\x12\x16\n\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x0e\n\nORIGIN_NOW\x10\x01\x12\x11\n\rORIGIN_OLDEST\x10\x02\x32\x8f\x01\n\nRefService\x12\x42\n\x05Watch\x12\x1a.hookfetch.v1.WatchRequest\x1a\x1b.hookfetch.v1.WatchResponse0\x01\x12=\n\x04List\x12\x19.hookfetch.v1.ListRequest\x1a\x1a.hookfetch.v1.ListResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17hookfetch/v1/refs.proto\x12\x0chookfetch.v1\x1a\x1fgoogle/protobuf/timestamp.proto\",\n\x06\x46ilter\x12\x10\n\x08projects\x18\x01 \x03(\t\x12\x10\n\x08\x65lements\x18\x02 \x03(\t\"w\n\x0cWatchRequest\x12$\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x14.hookfetch.v1.Filter\x12\x10\n\x06\x63ursor\x18\x02 \x01(\tH\x00\x12&\n\x06origin\x18\x03 \x01(\x0e\x32\x14.hookfetch.v1.OriginH\x00\x42\x07\n\x05start\"\xc5\x01\n\rWatchResponse\x12)\n\x06update\x18\x01 \x01(\x0b\x32\x17.hookfetch.v1.RefUpdateH\x00\x12*\n\x08progress\x18\x02 \x01(\x0b\x32\x16.hookfetch.v1.ProgressH\x00\x12$\n\x05\x61larm\x18\x03 \x01(\x0b\x32\x13.hookfetch.v1.AlarmH\x00\x12.\n\nsettlement\x18\x04 \x01(\x0b\x32\x18.hookfetch.v1.SettlementH\x00\x42\x07\n\x05\x65vent\"\x1a\n\x08Progress\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\"Z\n\x0bListRequest\x12$\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x14.hookfetch.v1.Filter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"a\n\x0cListResponse\x12(\n\x07updates\x18\x01 \x03(\x0b\x32\x17.hookfetch.v1.RefUpdate\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\"\xf5\x01\n\tRefUpdate\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0f\n\x07\x65lement\x18\x02 \x01(\t\x12%\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x14.hookfetch.v1.Change\x12\x0e\n\x06\x63\x61\x63hed\x18\x04 \x01(\x08\x12\x18\n\x0b\x65lement_key\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x0bsource_keys\x18\x06 \x03(\t\x12\x0e\n\x06\x63\x61uses\x18\x07 \x03(\t\x12\x30\n\x0c\x61nnounced_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63ursor\x18\t \x01(\tB\x0e\n\x0c_element_key\"\x9b\x03\n\x05\x41larm\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0f\n\x07\x65lement\x18\x02 \x01(\t\x12&\n\x04kind\x18\x03 \x01(\x0e\x32\x18.hookfetch.v1.Alarm.Kind\x12\x12\n\nrepository\x18\x04 \x01(\t\x12\x10\n\x03ref\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06\x62\x65\x66ore\x18\x06 \x01(\tH\x01\x88\x01\x01\x12\x12\n\x05\x61\x66ter\x18\x07 \x01(\tH\x02\x88\x01\x01\x12\x10\n\x08\x66ollowed\x18\x08 \x01(\x08\x12\x0e\n\x06\x63ursor\x18\t \x01(\t\x12\x0e\n\x06\x63\x61uses\x18\n \x03(\t\x12\x30\n\x0c\x61nnounced_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"x\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13KIND_BRANCH_REWOUND\x10\x01\x12\x17\n\x13KIND_BRANCH_DELETED\x10\x02\x12\x12\n\x0eKIND_TAG_MOVED\x10\x03\x12\x14\n\x10KIND_TAG_DELETED\x10\x04\x42\x06\n\x04_refB\t\n\x07_beforeB\x08\n\x06_after\"\xe7\x03\n\nSettlement\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0f\n\x07\x65lement\x18\x02 \x01(\t\x12\x31\n\x07outcome\x18\x03 \x01(\x0e\x32 .hookfetch.v1.Settlement.Outcome\x12\x30\n\x07sources\x18\x04 \x03(\x0b\x32\x1f.hookfetch.v1.Settlement.Source\x12\x15\n\x08revision\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06\x63ursor\x18\t \x01(\t\x12\x0e\n\x06\x63\x61uses\x18\n \x03(\t\x12\x30\n\x0c\x61nnounced_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x8b\x01\n\x06Source\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x03url\x18\x03 \x01(\tH\x00\x88\x01\x01\x12$\n\tannounced\x18\x04 \x01(\x0b\x32\x11.hookfetch.v1.Ref\x12$\n\tcommitted\x18\x05 \x01(\x0b\x32\x11.hookfetch.v1.RefB\x06\n\x04_url\"N\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n\x0eOUTCOME_LANDED\x10\x01\x12\x16\n\x12OUTCOME_SUPERSEDED\x10\x02\x42\x0b\n\t_revision\"\xa5\x01\n\x06\x43hange\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x03url\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x1f\n\x04\x62\x61se\x18\x04 \x01(\x0b\x32\x11.hookfetch.v1.Ref\x12#\n\x08previous\x18\x05 \x01(\x0b\x32\x11.hookfetch.v1.Ref\x12\x1e\n\x03ref\x18\x06 \x01(\x0b\x32\x11.hookfetch.v1.RefB\x06\n\x04_url\".\n\x03Ref\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x0e\n\x04json\x18\x02 \x01(\tH\x00\x42\x07\n\x05value*C\n\x06Origin\x12\x16\n\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x0e\n\nORIGIN_NOW\x10\x01\x12\x11\n\rORIGIN_OLDEST\x10\x02\x32\x8f\x01\n\nRefService\x12\x42\n\x05Watch\x12\x1a.hookfetch.v1.WatchRequest\x1a\x1b.hookfetch.v1.WatchResponse0\x01\x12=\n\x04List\x12\x19.hookfetch.v1.ListRequest\x1a\x1a.hookfetch.v1.ListResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hookfetch.v1.refs_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ORIGIN']._serialized_start=1490
-  _globals['_ORIGIN']._serialized_end=1557
+  _globals['_ORIGIN']._serialized_start=2028
+  _globals['_ORIGIN']._serialized_end=2095
   _globals['_FILTER']._serialized_start=74
   _globals['_FILTER']._serialized_end=118
   _globals['_WATCHREQUEST']._serialized_start=120
   _globals['_WATCHREQUEST']._serialized_end=239
   _globals['_WATCHRESPONSE']._serialized_start=242
-  _globals['_WATCHRESPONSE']._serialized_end=391
-  _globals['_PROGRESS']._serialized_start=393
-  _globals['_PROGRESS']._serialized_end=419
-  _globals['_LISTREQUEST']._serialized_start=421
-  _globals['_LISTREQUEST']._serialized_end=511
-  _globals['_LISTRESPONSE']._serialized_start=513
-  _globals['_LISTRESPONSE']._serialized_end=610
-  _globals['_REFUPDATE']._serialized_start=613
-  _globals['_REFUPDATE']._serialized_end=858
-  _globals['_ALARM']._serialized_start=861
-  _globals['_ALARM']._serialized_end=1272
-  _globals['_ALARM_KIND']._serialized_start=1123
-  _globals['_ALARM_KIND']._serialized_end=1243
-  _globals['_CHANGE']._serialized_start=1275
-  _globals['_CHANGE']._serialized_end=1440
-  _globals['_REF']._serialized_start=1442
-  _globals['_REF']._serialized_end=1488
-  _globals['_REFSERVICE']._serialized_start=1560
-  _globals['_REFSERVICE']._serialized_end=1703
+  _globals['_WATCHRESPONSE']._serialized_end=439
+  _globals['_PROGRESS']._serialized_start=441
+  _globals['_PROGRESS']._serialized_end=467
+  _globals['_LISTREQUEST']._serialized_start=469
+  _globals['_LISTREQUEST']._serialized_end=559
+  _globals['_LISTRESPONSE']._serialized_start=561
+  _globals['_LISTRESPONSE']._serialized_end=658
+  _globals['_REFUPDATE']._serialized_start=661
+  _globals['_REFUPDATE']._serialized_end=906
+  _globals['_ALARM']._serialized_start=909
+  _globals['_ALARM']._serialized_end=1320
+  _globals['_ALARM_KIND']._serialized_start=1171
+  _globals['_ALARM_KIND']._serialized_end=1291
+  _globals['_SETTLEMENT']._serialized_start=1323
+  _globals['_SETTLEMENT']._serialized_end=1810
+  _globals['_SETTLEMENT_SOURCE']._serialized_start=1578
+  _globals['_SETTLEMENT_SOURCE']._serialized_end=1717
+  _globals['_SETTLEMENT_OUTCOME']._serialized_start=1719
+  _globals['_SETTLEMENT_OUTCOME']._serialized_end=1797
+  _globals['_CHANGE']._serialized_start=1813
+  _globals['_CHANGE']._serialized_end=1978
+  _globals['_REF']._serialized_start=1980
+  _globals['_REF']._serialized_end=2026
+  _globals['_REFSERVICE']._serialized_start=2098
+  _globals['_REFSERVICE']._serialized_end=2241
 # @@protoc_insertion_point(module_scope)

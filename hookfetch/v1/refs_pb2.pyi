@@ -121,24 +121,28 @@ class WatchResponse(_message.Message):
     UPDATE_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
     ALARM_FIELD_NUMBER: _builtins.int
+    SETTLEMENT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def update(self) -> Global___RefUpdate: ...
     @_builtins.property
     def progress(self) -> Global___Progress: ...
     @_builtins.property
     def alarm(self) -> Global___Alarm: ...
+    @_builtins.property
+    def settlement(self) -> Global___Settlement: ...
     def __init__(
         self,
         *,
         update: Global___RefUpdate | None = ...,
         progress: Global___Progress | None = ...,
         alarm: Global___Alarm | None = ...,
+        settlement: Global___Settlement | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "event", b"event", "progress", b"progress", "update", b"update"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "event", b"event", "progress", b"progress", "settlement", b"settlement", "update", b"update"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "event", b"event", "progress", b"progress", "update", b"update"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "event", b"event", "progress", b"progress", "settlement", b"settlement", "update", b"update"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["update", "progress", "alarm"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["update", "progress", "alarm", "settlement"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -392,6 +396,123 @@ class Alarm(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ref) -> _WhichOneofReturnType__ref | None: ...
 
 Global___Alarm: _TypeAlias = Alarm  # noqa: Y015
+
+@_typing.final
+class Settlement(_message.Message):
+    """Settlement is an entry of a project's log, numbered among the updates and filtered like
+    them: the branch was loaded again, and refs that were announced are proposed no more.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Outcome:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Settlement._Outcome.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        OUTCOME_UNSPECIFIED: Settlement._Outcome.ValueType  # 0
+        OUTCOME_LANDED: Settlement._Outcome.ValueType  # 1
+        """The announced refs stand in the branch."""
+        OUTCOME_SUPERSEDED: Settlement._Outcome.ValueType  # 2
+        """Others stand there, or the sources are gone: the announced refs are withdrawn, and not
+        announced again before tracking finds others still.
+        """
+
+    class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper): ...
+    OUTCOME_UNSPECIFIED: Settlement.Outcome.ValueType  # 0
+    OUTCOME_LANDED: Settlement.Outcome.ValueType  # 1
+    """The announced refs stand in the branch."""
+    OUTCOME_SUPERSEDED: Settlement.Outcome.ValueType  # 2
+    """Others stand there, or the sources are gone: the announced refs are withdrawn, and not
+    announced again before tracking finds others still.
+    """
+
+    @_typing.final
+    class Source(_message.Message):
+        """Source is one source whose announced ref was settled."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        INDEX_FIELD_NUMBER: _builtins.int
+        KIND_FIELD_NUMBER: _builtins.int
+        URL_FIELD_NUMBER: _builtins.int
+        ANNOUNCED_FIELD_NUMBER: _builtins.int
+        COMMITTED_FIELD_NUMBER: _builtins.int
+        index: _builtins.int
+        """Counts from 0 within the element, over every kind of source."""
+        kind: _builtins.str
+        """BuildStream's source kind, such as `git_repo`."""
+        url: _builtins.str
+        """The source's primary URL with its alias resolved."""
+        @_builtins.property
+        def announced(self) -> Global___Ref: ...
+        @_builtins.property
+        def committed(self) -> Global___Ref:
+            """What the branch has; not set where the source is gone or has no ref there."""
+
+        def __init__(
+            self,
+            *,
+            index: _builtins.int = ...,
+            kind: _builtins.str = ...,
+            url: _builtins.str | None = ...,
+            announced: Global___Ref | None = ...,
+            committed: Global___Ref | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_url", b"_url", "announced", b"announced", "committed", b"committed", "url", b"url"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_url", b"_url", "announced", b"announced", "committed", b"committed", "index", b"index", "kind", b"kind", "url", b"url"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__url: _TypeAlias = _typing.Literal["url"]  # noqa: Y015
+        _WhichOneofArgType__url: _TypeAlias = _typing.Literal["_url", b"_url"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ELEMENT_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    CAUSES_FIELD_NUMBER: _builtins.int
+    ANNOUNCED_AT_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    element: _builtins.str
+    """The full name, as in RefUpdate."""
+    outcome: Global___Settlement.Outcome.ValueType
+    revision: _builtins.str
+    """The commit of the branch; not set for a checkout that is read as it is."""
+    cursor: _builtins.str
+    """Watch: the position just after this entry. (The number is that of RefUpdate.cursor.)"""
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___Settlement.Source]: ...
+    @_builtins.property
+    def causes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the deliveries, sweeps or requests that told of the commit."""
+
+    @_builtins.property
+    def announced_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        element: _builtins.str = ...,
+        outcome: Global___Settlement.Outcome.ValueType = ...,
+        sources: _abc.Iterable[Global___Settlement.Source] | None = ...,
+        revision: _builtins.str | None = ...,
+        cursor: _builtins.str = ...,
+        causes: _abc.Iterable[_builtins.str] | None = ...,
+        announced_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_revision", b"_revision", "announced_at", b"announced_at", "revision", b"revision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_revision", b"_revision", "announced_at", b"announced_at", "causes", b"causes", "cursor", b"cursor", "element", b"element", "outcome", b"outcome", "project", b"project", "revision", b"revision", "sources", b"sources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__revision: _TypeAlias = _typing.Literal["revision"]  # noqa: Y015
+    _WhichOneofArgType__revision: _TypeAlias = _typing.Literal["_revision", b"_revision"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__revision) -> _WhichOneofReturnType__revision | None: ...
+
+Global___Settlement: _TypeAlias = Settlement  # noqa: Y015
 
 @_typing.final
 class Change(_message.Message):

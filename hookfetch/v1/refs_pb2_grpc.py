@@ -71,7 +71,9 @@ class RefServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def List(self, request, context):
-        """Returns the newest announced ref update of each element, by project and element name.
+        """Returns the newest announced ref update of each element, by project and element name,
+        with the newest change of each of its sources: those of earlier updates too, but for
+        what was superseded in the branch.
         It knows what the gateway has read of the logs: an element that did not move since the
         oldest kept entry may be absent.
 

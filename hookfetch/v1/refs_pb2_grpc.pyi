@@ -54,7 +54,9 @@ class RefServiceStub:
     known form. UNAVAILABLE: not ready or going away; the details hold a google.rpc.RetryInfo.
     """
     List: _grpc.UnaryUnaryMultiCallable[_refs_pb2.ListRequest, _refs_pb2.ListResponse]
-    """Returns the newest announced ref update of each element, by project and element name.
+    """Returns the newest announced ref update of each element, by project and element name,
+    with the newest change of each of its sources: those of earlier updates too, but for
+    what was superseded in the branch.
     It knows what the gateway has read of the logs: an element that did not move since the
     oldest kept entry may be absent.
 
@@ -82,7 +84,9 @@ class RefServiceAsyncStub(RefServiceStub):
     known form. UNAVAILABLE: not ready or going away; the details hold a google.rpc.RetryInfo.
     """
     List: _aio.UnaryUnaryMultiCallable[_refs_pb2.ListRequest, _refs_pb2.ListResponse]  # type: ignore[assignment]
-    """Returns the newest announced ref update of each element, by project and element name.
+    """Returns the newest announced ref update of each element, by project and element name,
+    with the newest change of each of its sources: those of earlier updates too, but for
+    what was superseded in the branch.
     It knows what the gateway has read of the logs: an element that did not move since the
     oldest kept entry may be absent.
 
@@ -119,7 +123,9 @@ class RefServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _refs_pb2.ListRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_refs_pb2.ListResponse, _abc.Awaitable[_refs_pb2.ListResponse]]:
-        """Returns the newest announced ref update of each element, by project and element name.
+        """Returns the newest announced ref update of each element, by project and element name,
+        with the newest change of each of its sources: those of earlier updates too, but for
+        what was superseded in the branch.
         It knows what the gateway has read of the logs: an element that did not move since the
         oldest kept entry may be absent.
 

@@ -1,7 +1,6 @@
 """Both buses, made alike: what differs between them is in `test_memory` and `test_rabbitmq`."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,6 @@ from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.bus.rabbitmq.bus import RabbitBus
 from hookfetch.core.ports import Bus
 from tests.bus.rabbits import empty_shared_queues
-from tests.conftest import not_run
-from tests.support.broker import BrokerUnavailable, PrivateBroker
 
 QUICK = Backoff(first=0.005, most=0.02)
 
@@ -22,17 +19,6 @@ Connect = Callable[[], Awaitable[Bus]]
 @pytest.fixture(autouse=True)
 def _quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hookfetch.bus.rabbitmq.project._PROBE_EVERY", 0.2)  # seconds, not 3
-
-
-@pytest.fixture(scope="package")
-def strict_broker(pytestconfig: pytest.Config) -> Iterator[PrivateBroker]:
-    """A RabbitMQ whose limits, users and time-outs tests may change; it is not ended by any."""
-    with ExitStack() as stack:
-        try:
-            broker = stack.enter_context(PrivateBroker())
-        except BrokerUnavailable as error:
-            not_run(pytestconfig, error)
-        yield broker
 
 
 @pytest.fixture(params=["memory", pytest.param("rabbitmq", marks=pytest.mark.broker)])

@@ -10,9 +10,9 @@ from tests.bus.recorder import Recorder, letter, message, unique, until, until_l
 
 async def test_interactive_jobs_come_before_waiting_background_jobs(bus: Bus) -> None:
     for name in ("b1", "b2"):
-        await bus.publish_job("background", message(name))
+        await bus.publish_job("p", "background", message(name))
     for name in ("i1", "i2"):
-        await bus.publish_job("interactive", message(name))
+        await bus.publish_job("p", "interactive", message(name))
     recorder = Recorder()
     await bus.work(recorder, 1)
     await until(lambda: len(recorder.ids) == 4)
@@ -22,10 +22,10 @@ async def test_interactive_jobs_come_before_waiting_background_jobs(bus: Bus) ->
 async def test_an_interactive_job_overtakes_background_jobs_while_a_worker_is_busy(bus: Bus) -> None:
     recorder = Recorder(seconds=0.1)
     await bus.work(recorder, 1)
-    await bus.publish_job("background", message("b1"))
+    await bus.publish_job("p", "background", message("b1"))
     await until(lambda: recorder.ids == ["b1"])
-    await bus.publish_job("background", message("b2"))
-    await bus.publish_job("interactive", message("i1"))
+    await bus.publish_job("p", "background", message("b2"))
+    await bus.publish_job("p", "interactive", message("i1"))
     await until(lambda: len(recorder.ids) == 3)
     assert recorder.ids == ["b1", "i1", "b2"]
 
@@ -34,7 +34,7 @@ async def test_a_worker_runs_as_many_jobs_at_once_as_it_is_told(bus: Bus) -> Non
     recorder = Recorder(seconds=0.1)
     await bus.work(recorder, 3)
     for number in range(9):
-        await bus.publish_job("background", message(f"job-{number}"))
+        await bus.publish_job("p", "background", message(f"job-{number}"))
     await until(lambda: len(recorder.handled) == 9)
     assert recorder.most_running == 3
 
@@ -46,7 +46,7 @@ async def test_each_job_goes_to_one_of_several_workers(connect: Connect) -> None
     await bus.work(two, 1)
     jobs = {f"job-{number}" for number in range(10)}
     for job in sorted(jobs):
-        await bus.publish_job("background", message(job))
+        await bus.publish_job("p", "background", message(job))
     await until(lambda: len(one.handled) + len(two.handled) == 10)
     assert {*one.ids, *two.ids} == jobs
     assert one.ids
@@ -58,15 +58,15 @@ async def test_a_job_wakes_an_idle_worker_each_time(bus: Bus) -> None:
     await bus.work(recorder, 2)
     for number in range(5):
         published.append(str(number))
-        await bus.publish_job("background" if number % 2 else "interactive", message(str(number)))
+        await bus.publish_job("p", "background" if number % 2 else "interactive", message(str(number)))
         await until(lambda: recorder.handled == published)
 
 
 async def test_a_job_that_fails_temporarily_is_tried_again_and_then_buried(bus: Bus) -> None:
     recorder = Recorder({"flaky": [Temporary("died")], "stuck": [Temporary("died")] * MAX_ATTEMPTS})
     await bus.work(recorder, 2)
-    await bus.publish_job("interactive", message("flaky"))
-    await bus.publish_job("background", message("stuck"))
+    await bus.publish_job("p", "interactive", message("flaky"))
+    await bus.publish_job("p", "background", message("stuck"))
     await until(lambda: len(recorder.attempts("stuck")) == MAX_ATTEMPTS and "flaky" in recorder.handled)
     await until_letters(bus, 1)
     [buried] = await bus.dead_letters()
@@ -78,7 +78,7 @@ async def test_a_hopeless_job_is_buried_and_the_worker_goes_on(bus: Bus) -> None
     recorder = Recorder({"bad": [Permanent("no such element")], "odd": [KeyError("x")]})
     await bus.work(recorder, 1)
     for name in ("bad", "odd", "good"):
-        await bus.publish_job("background", message(name))
+        await bus.publish_job("p", "background", message(name))
     await until(lambda: recorder.handled == ["good"])
     letters = await bus.dead_letters()
     assert [item.reason for item in letters] == ["no such element", "bug: KeyError: 'x'"]
@@ -88,7 +88,7 @@ async def test_cancelling_a_worker_waits_for_its_jobs_and_leaves_the_rest(bus: B
     recorder, next_worker = Recorder(seconds=0.1), Recorder()
     worker = await bus.work(recorder, 1)
     for name in ("1", "2"):
-        await bus.publish_job("background", message(name))
+        await bus.publish_job("p", "background", message(name))
     await until(lambda: recorder.running == 1)
     await worker.cancel()
     assert recorder.handled == ["1"]

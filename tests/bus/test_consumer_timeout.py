@@ -30,10 +30,10 @@ def set_seconds(broker: PrivateBroker, *, consumer_timeout: float, looks_every: 
 
 
 @pytest.fixture
-def impatient(strict_broker: PrivateBroker) -> Iterator[PrivateBroker]:
-    set_seconds(strict_broker, consumer_timeout=1, looks_every=0.25)
-    yield strict_broker
-    set_seconds(strict_broker, consumer_timeout=1800, looks_every=60)  # as they are without a setting
+def impatient(breakable_broker: PrivateBroker) -> Iterator[PrivateBroker]:
+    set_seconds(breakable_broker, consumer_timeout=1, looks_every=0.25)
+    yield breakable_broker
+    set_seconds(breakable_broker, consumer_timeout=1800, looks_every=60)  # as they are without a setting
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.bus.conftest import QUICK
 from tests.bus.rabbits import empty_shared_queues
 from tests.bus.recorder import Activations, Recorder, in_the_end, message, unique, until
 from tests.coordinator.service import NEW, FakeEngine, Service, until_rows
-from tests.server.test_ingress import door, signed
+from tests.server.doors import door, signed
 from tests.server.test_relay import delivery, relaying
 from tests.support.broker import PrivateBroker
 
@@ -41,10 +41,10 @@ def limited(broker: PrivateBroker, queue: str, length: int) -> Iterator[None]:
 
 
 @pytest.fixture
-async def bus(strict_broker: PrivateBroker) -> AsyncIterator[RabbitBus]:
-    bus = RabbitBus(strict_broker.url, confirm_timeout=5.0, backoff=QUICK)
+async def bus(breakable_broker: PrivateBroker) -> AsyncIterator[RabbitBus]:
+    bus = RabbitBus(breakable_broker.url, confirm_timeout=5.0, backoff=QUICK)
     await in_the_end(bus.start)
-    await empty_shared_queues(strict_broker.url)
+    await empty_shared_queues(breakable_broker.url)
     yield bus
     await bus.close()
 
@@ -65,13 +65,13 @@ async def until_refused(publish: Callable[[str], Awaitable[None]]) -> int:
 
 
 async def test_a_full_queue_of_deliveries_refuses_at_the_door_until_there_is_room(
-    strict_broker: PrivateBroker, bus: RabbitBus
+    breakable_broker: PrivateBroker, bus: RabbitBus
 ) -> None:
-    address = broker_address(strict_broker.url)
+    address = broker_address(breakable_broker.url)
     spool = BrokerSpool(address, 5.0, encode_deliveries, decode_deliveries)
     await spool.open()
     # The spool is given up to 16 messages at once: what it holds counts, too.
-    with limited(strict_broker, DELIVERIES, 3):
+    with limited(breakable_broker, DELIVERIES, 3):
         async with door(spool) as client:
             accepted, sent = [], 0
             while sent < 1000:
@@ -96,7 +96,7 @@ async def test_a_full_queue_of_deliveries_refuses_at_the_door_until_there_is_roo
 
 
 async def test_a_full_project_s_facts_wait_in_the_spool_and_hold_up_no_other_project(
-    strict_broker: PrivateBroker, bus: RabbitBus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    breakable_broker: PrivateBroker, bus: RabbitBus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hookfetch.server.relay.MOST_PAUSE", 0.1)
     full, fine, ours, both, theirs = [unique(name) for name in ("full", "fine", "h/a", "h/b", "h/c")]
@@ -105,7 +105,7 @@ async def test_a_full_project_s_facts_wait_in_the_spool_and_hold_up_no_other_pro
     await bus.bind(fine, frozenset({keys[theirs], keys[both]}))
     at_fine, at_full = Recorder(), Recorder()
     await bus.coordinate(fine, at_fine, Activations())
-    with limited(strict_broker, project_queue(full), 3):
+    with limited(breakable_broker, project_queue(full), 3):
         filled = await until_refused(lambda name: bus.publish_event(full, message(name)))
         spool = SegmentSpool(tmp_path / "spool", 1024**2)
         async with spool, relaying(spool, bus) as relay:
@@ -126,20 +126,20 @@ async def test_a_full_project_s_facts_wait_in_the_spool_and_hold_up_no_other_pro
 
 
 async def test_a_full_queue_of_jobs_leaves_all_of_them_in_the_store(
-    strict_broker: PrivateBroker, bus: RabbitBus, tmp_path: Path
+    breakable_broker: PrivateBroker, bus: RabbitBus, tmp_path: Path
 ) -> None:
     engine = FakeEngine(a=NEW, b=NEW)
     service = Service(tmp_path, engine, bus=bus, project=unique("p"))
     await service.coordinator.start()
     await until(lambda: service.loader.unhealthy is None)
-    with limited(strict_broker, jobs_queue("background"), 3):
-        await until_refused(lambda name: bus.publish_job("background", message(name)))
+    with limited(breakable_broker, jobs_queue("background"), 3):
+        await until_refused(lambda name: bus.publish_job("p", "background", message(name)))
         await service.push("a", "1")
         await service.push("b", "2")
         # Neither counts as handed out, though once the first of them is refused the second is not tried.
         jobs = "SELECT element, state, reason LIKE '%the queue is full' FROM jobs ORDER BY element"
         await until_rows(partial(service.rows, jobs), [("a.bst", "waiting", 1), ("b.bst", "waiting", 1)])
-        connection = await aio_pika.connect(strict_broker.url)
+        connection = await aio_pika.connect(breakable_broker.url)
         async with connection, connection.channel() as channel:
             await (await channel.get_queue(jobs_queue("background"))).purge()
         await bus.follow(service.on_entry)

@@ -69,7 +69,7 @@ async def test_a_job_that_cannot_be_buried_is_tried_again_until_it_can(tmp_path:
     obstacle.write_text("")
     bus, recorder = MemoryBus(obstacle, backoff=QUICK), Recorder({"bad": [Permanent("no element")] * 1000})
     await bus.work(recorder, 1)
-    await bus.publish_job("background", message("bad"))
+    await bus.publish_job("p", "background", message("bad"))
     await until(lambda: len(recorder.ids) >= 3)
     obstacle.unlink()
     await until(lambda: obstacle.is_dir() and any(obstacle.glob("*.json")))
@@ -116,10 +116,10 @@ async def test_a_retry_ends_when_its_sender_has_given_up(tmp_path: Path) -> None
 async def test_a_full_queue_of_jobs_is_busy(tmp_path: Path) -> None:
     bus = MemoryBus(tmp_path, job_limit=2)
     for name in ("1", "2"):
-        await bus.publish_job("background", message(name))
+        await bus.publish_job("p", "background", message(name))
     with pytest.raises(Busy, match="2 background jobs are waiting"):
-        await bus.publish_job("background", message("3"))
-    await bus.publish_job("interactive", message("4"))
+        await bus.publish_job("p", "background", message("3"))
+    await bus.publish_job("p", "interactive", message("4"))
 
 
 async def test_the_log_keeps_its_newest_entries(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ async def test_a_broker_killed_while_publishing_loses_nothing_that_was_confirmed
 
     # Everything else is there again, too: bindings, workers, followers, inboxes, dead letters.
     await bus.publish_fact([key], message("push"))
-    await bus.publish_job("background", message("job"))
+    await bus.publish_job("p", "background", message("job"))
     await in_the_end(partial(bus.publish_entry, message(f"{entry}-2")))
     await until(lambda: "push" in recorder.handled and "job" in jobs.handled)
     await until(lambda: f"{entry}-2" in log.handled)
@@ -91,7 +91,7 @@ async def test_publishing_during_an_outage_is_temporary_in_bounded_time(
     for publishing in (
         bus.publish_event(project, message("e")),
         bus.publish_fact(["key"], message("f")),
-        bus.publish_job("background", message("j")),
+        bus.publish_job("p", "background", message("j")),
         bus.publish_entry(message("l")),
         bus.publish_reply("amq.gen-x", message("r")),
         bus.bury(letter("d")),
@@ -100,7 +100,7 @@ async def test_publishing_during_an_outage_is_temporary_in_bounded_time(
         with pytest.raises(Temporary):
             await publishing
     results = await asyncio.gather(
-        *(bus.publish_job("background", message(str(n))) for n in range(200)), return_exceptions=True
+        *(bus.publish_job("p", "background", message(str(n))) for n in range(200)), return_exceptions=True
     )
     assert {type(result) for result in results} == {Temporary}
     assert time.monotonic() - began < 10
@@ -148,19 +148,32 @@ async def test_closing_during_an_outage_ends(broker: PrivateBroker) -> None:
 async def test_a_log_that_the_broker_lost_says_so_and_is_mended_as_documented(
     broker: PrivateBroker, bus: RabbitBus
 ) -> None:
-    connection = await aio_pika.connect(broker.url)
-    async with connection, connection.channel() as channel:
-        await channel.queue_delete(LOG)
-        await declare_log(channel)
-        await asyncio.to_thread(broker.kill)  # within the first second of the stream's life
-    await restart(broker)
-    with pytest.raises(Temporary, match=rf"has {re.escape(LOG)} and cannot reach it.*docs/operating\.md"):
-        await bus.start()
+    said = ""
+    async with asyncio.timeout(90):
+        while not said:  # a busy machine kills it too late for the loss
+            said = await start_after_young_log_was_killed(broker, bus)
+    assert re.search(rf"has {re.escape(LOG)} and cannot reach it.*docs/operating\.md", said)
     operating = (Path(__file__).parents[2] / "docs/operating.md").read_text()
     [command] = re.findall(r"^    rabbitmqctl eval '(.*)'$", operating, re.MULTILINE)
     await asyncio.to_thread(broker.ctl, "eval", command)
     await in_the_end(bus.start)
     await in_the_end(partial(bus.publish_entry, message("new")))
+
+
+async def start_after_young_log_was_killed(broker: PrivateBroker, bus: RabbitBus) -> str:
+    """Kill the broker within the first second of its log's life; return what is said at the next start,
+    nothing when the log is there."""
+    connection = await aio_pika.connect(broker.url)
+    async with connection, connection.channel() as channel:
+        await channel.queue_delete(LOG)
+        await declare_log(channel)
+        broker.kill()
+    await restart(broker)
+    try:
+        await bus.start()
+    except Temporary as error:
+        return str(error)
+    return ""
 
 
 async def test_letters_that_were_removed_stay_removed_after_a_crash_and_no_other_goes(

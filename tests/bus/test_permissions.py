@@ -48,7 +48,7 @@ async def use(bus: RabbitBus) -> None:
     await bus.start()
     await bus.bind("example", frozenset({"key"}))
     await bus.publish_fact(["key"], message("fact"))
-    await bus.publish_job("background", message("job"))
+    await bus.publish_job("p", "background", message("job"))
     await bus.inbox(Recorder())
     await bus.answer(Recorder())
     await bus.dead_letters()
@@ -64,15 +64,15 @@ async def why_refused(place: str, user: str) -> str:
 
 @pytest.mark.broker
 async def test_without_any_part_something_is_refused_in_one_line(
-    strict_broker: PrivateBroker, tmp_path: Path
+    breakable_broker: PrivateBroker, tmp_path: Path
 ) -> None:
-    owner = RabbitBus(strict_broker.url, confirm_timeout=10.0)
+    owner = RabbitBus(breakable_broker.url, confirm_timeout=10.0)
     await in_the_end(lambda: use(owner))
     await owner.close()
     left_out = [(kind, part) for kind in KINDS for part in parts(kind)]
     (tmp_path / "users.json").write_text(json.dumps(users_of(left_out)))
-    strict_broker.ctl("import_definitions", str(tmp_path / "users.json"))
-    place = strict_broker.url.partition("@")[2]
+    breakable_broker.ctl("import_definitions", str(tmp_path / "users.json"))
+    place = breakable_broker.url.partition("@")[2]
     reasons = await asyncio.gather(*(why_refused(place, user_without(*each)) for each in left_out))
     for (kind, part), reason in zip(left_out, reasons, strict=True):
         refused = f"access to (queue|exchange) '{part.rstrip('$')}[^']*' in vhost '/' refused for user"

@@ -157,8 +157,8 @@ async def test_standing_by_leaves_at_most_a_probe_in_the_queue(
 
 async def test_a_message_id_that_amqp_cannot_carry_is_permanent(bus: RabbitBus) -> None:
     with pytest.raises(Permanent, match="longer than 255 bytes"):
-        await bus.publish_job("background", message("x" * 256))
-    await bus.publish_job("background", message("x" * 255))
+        await bus.publish_job("p", "background", message("x" * 256))
+    await bus.publish_job("p", "background", message("x" * 255))
 
 
 async def test_one_id_published_twice_at_once_is_confirmed_twice(bus: RabbitBus) -> None:

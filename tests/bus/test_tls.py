@@ -2,7 +2,6 @@
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,8 @@ from hookfetch.bus.rabbitmq.bus import RabbitBus
 from hookfetch.bus.rabbitmq.link import broker_address
 from hookfetch.core.errors import ConfigurationError
 from tests.bus.recorder import in_the_end, message
-from tests.conftest import not_run
-from tests.support.broker import BrokerUnavailable, PrivateBroker, free_ports
+from tests.conftest import available
+from tests.support.broker import PrivateBroker, free_ports
 
 
 def openssl(folder: Path, *arguments: str) -> None:
@@ -56,18 +55,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def port(folder: Path, pytestconfig: pytest.Config) -> Iterator[int]:
+def port(folder: Path) -> Iterator[int]:
     [port] = free_ports(1)
     settings = (
         f"listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {folder}/ours.pem\n"
         f"ssl_options.certfile = {folder}/broker.pem\nssl_options.keyfile = {folder}/broker.key\n"
         "ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n"
     )
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(PrivateBroker(settings))
-        except BrokerUnavailable as error:
-            not_run(pytestconfig, error)
+    with available(PrivateBroker(settings)):
         yield port
 
 
@@ -85,7 +80,7 @@ def bus_to(port: int, folder: Path, *, ca: str = "ours", host: str = "localhost"
 async def test_the_right_authority_and_a_client_s_certificate_connect(port: int, folder: Path) -> None:
     bus = bus_to(port, folder)
     await in_the_end(bus.start)
-    await bus.publish_job("background", message("over TLS"))
+    await bus.publish_job("p", "background", message("over TLS"))
     await bus.close()
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import grpc
 import pytest
 
+from hookfetch.cas.channel import Servers
+from hookfetch.cas.directories import Content, Directory, file_of
 from hookfetch.cas.proof import SOURCE_URN, RemoteCache
 from hookfetch.cas.protos import (
     remote_asset_pb2,
@@ -16,9 +18,11 @@ from hookfetch.cas.protos import (
     remote_execution_pb2_grpc,
     source_pb2,
 )
+from hookfetch.config.caches import SourceCacheConfig
 from hookfetch.core.errors import Temporary
 from hookfetch.demo.cache import SourceCache
 from hookfetch.demo.upstreams import UpstreamServer
+from tests.support.caches import cache_at, publisher_at
 
 pytestmark = pytest.mark.engine
 
@@ -82,7 +86,7 @@ def test_a_whole_tree_is_proved_and_a_missing_part_of_any_kind_is_seen(
         root = uploader.tree({"a": b"1", "empty": b""}, {"d": twice})
         return uploader.blob(b"deep"), leaf, twice, root, uploader.name("whole", root)
 
-    with RemoteCache(server.url) as cache:
+    with cache_at(server.url) as cache:
         for part in upload():
             assert cache.holds("whole")
             uploader.lose(part)
@@ -92,12 +96,12 @@ def test_a_whole_tree_is_proved_and_a_missing_part_of_any_kind_is_seen(
 
 def test_an_empty_tree_is_whole(server: SourceCache, uploader: Uploader) -> None:
     uploader.name("empty", uploader.tree({}))
-    with RemoteCache(server.url) as cache:
+    with cache_at(server.url) as cache:
         assert cache.holds("empty")
 
 
 def test_an_unknown_key_is_not_held(server: SourceCache) -> None:
-    with RemoteCache(server.url) as cache:
+    with cache_at(server.url) as cache:
         assert not cache.holds("0" * 64)
 
 
@@ -105,7 +109,7 @@ def test_a_server_that_is_down_is_temporary_and_asked_again_at_once(
     server: SourceCache, uploader: Uploader
 ) -> None:
     uploader.name("key", uploader.tree({"a": b"1"}))
-    with RemoteCache(server.url) as cache:
+    with cache_at(server.url) as cache:
         server.stop()
         for _ in range(2):
             with pytest.raises(Temporary, match=server.url):
@@ -117,7 +121,40 @@ def test_a_server_that_is_down_is_temporary_and_asked_again_at_once(
 def test_a_server_of_another_protocol_is_temporary(tmp_path: Path) -> None:
     with (
         UpstreamServer(tmp_path) as other,
-        RemoteCache(other.url) as cache,
+        cache_at(other.url) as cache,
         pytest.raises(Temporary, match=other.url),
     ):
         cache.holds("key")
+
+
+def test_every_server_that_is_pushed_to_must_hold_it(server: SourceCache, tmp_path: Path) -> None:
+    source = Directory({"a": file_of(b"a")}, {}, {})
+    with SourceCache(tmp_path / "second") as second, cache_at(server.url, second.url) as both:
+        with publisher_at(server.url) as publisher:
+            publisher.publish("key", source, {}, nothing)
+        assert not both.holds("key")
+        with publisher_at(server.url, second.url) as publisher:
+            publisher.publish("key", source, {}, nothing)
+        assert both.holds("key")
+
+
+def test_a_lease_does_not_outlast_an_emptied_or_forgetful_server(
+    server: SourceCache, uploader: Uploader
+) -> None:
+    root = uploader.tree({"a": b"1"})
+    message = uploader.name("key", root)
+    with Servers([SourceCacheConfig(url=server.url)]) as servers:
+        cache = RemoteCache(servers, lease=3600.0)
+        assert cache.holds("key")
+        uploader.lose(root)
+        assert cache.holds("key")  # as it is remembered
+        assert not cache.holds("key", walk=True)
+        assert not cache.holds("key")
+        uploader.name("key", uploader.tree({"a": b"1"}))
+        assert cache.holds("key")
+        uploader.lose(message)
+        assert not cache.holds("key")
+
+
+def nothing(content: Content) -> bytes:
+    raise AssertionError(f"nothing is to be read: {content}")

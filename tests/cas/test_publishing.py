@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 
 from hookfetch.cas import publishing
-from hookfetch.cas.directories import Content, Directory, File, Stored, digest_of, file_of
-from hookfetch.cas.proof import RemoteCache
-from hookfetch.cas.publishing import Publisher
+from hookfetch.cas.directories import Content, Digest, Directory, File, Stored, digest_of, file_of
 from hookfetch.core.errors import Temporary
 from hookfetch.demo.cache import SourceCache
 from hookfetch.demo.upstreams import UpstreamServer
 from tests.engine.staged import Staged
+from tests.support.caches import cache_at, publisher_at
 
 pytestmark = pytest.mark.engine
 
@@ -40,11 +39,19 @@ def test_files_of_every_size_are_held_by_element_and_by_source(server: SourceCac
     files = {f"f{number}": file for number, (file, _) in enumerate(made)}
     source = Directory({**files, "empty": file_of(b"")}, {"l": "f0"}, {})
     root = source.under("d")
-    with Publisher(server.url) as publisher, RemoteCache(server.url) as cache:
-        publisher.publish("element", root, {"git/source": source}, contents.__getitem__)
+    with publisher_at(server.url) as publisher, cache_at(server.url) as cache:
+        published = publisher.publish("element", root, {"git/source": source}, contents.__getitem__)
         assert cache.holds("element")
-        publisher.publish("again", root, {"git/source": source}, nothing)
+        assert cache.confirms("element", published)
+        again = publisher.publish("again", root, {"git/source": source}, nothing)
         assert cache.holds("again")
+        assert cache.confirms("again", again)
+        assert again.sent == {server.url: []}
+        # A name that is not there, one for something else, and content that did not stay.
+        assert not cache.confirms("nobody", again)
+        assert not cache.confirms("element", again._replace(message=root.digest))
+        lost = published._replace(sent={server.url: [*published.sent[server.url], Digest("0" * 64, 1)]})
+        assert not cache.confirms("element", lost)
     held = Staged(server.url)
     assert held.element("element") == root.digest
     assert held.source("git/source") == source.digest
@@ -61,7 +68,7 @@ def test_many_files_go_in_many_messages(server: SourceCache, monkeypatch: pytest
     monkeypatch.setattr(publishing, "_ASKED", 7)
     monkeypatch.setattr(publishing, "_BATCH_BLOBS", 5)
     source = Directory({f"f{number}": file_of(b"%d" % number) for number in range(33)}, {}, {})
-    with Publisher(server.url) as publisher, RemoteCache(server.url) as cache:
+    with publisher_at(server.url) as publisher, cache_at(server.url) as cache:
         publisher.publish("many", source, {}, nothing)
         assert cache.holds("many")
 
@@ -69,7 +76,7 @@ def test_many_files_go_in_many_messages(server: SourceCache, monkeypatch: pytest
 def test_content_that_cannot_be_read_is_not_announced(server: SourceCache) -> None:
     file, _ = stored(b"x" * 40)
     source = Directory({"lost": file}, {}, {})
-    with Publisher(server.url) as publisher, RemoteCache(server.url) as cache:
+    with publisher_at(server.url) as publisher, cache_at(server.url) as cache:
         with pytest.raises(KeyError):
             publisher.publish("lost", source, {"git/lost": source}, {}.__getitem__)
         assert not cache.holds("lost")
@@ -79,32 +86,32 @@ def test_content_that_is_not_what_it_was_said_to_be_is_refused(server: SourceCac
     file, _ = stored(b"x" * 40)
     source = Directory({"other": file}, {}, {})
     with (
-        Publisher(server.url) as publisher,
-        RemoteCache(server.url) as cache,
+        publisher_at(server.url) as publisher,
+        cache_at(server.url) as cache,
         pytest.raises(Temporary, match=server.url),
     ):
         publisher.publish("other", source, {}, lambda _: b"y" * 40)
-    with RemoteCache(server.url) as cache:
+    with cache_at(server.url) as cache:
         assert not cache.holds("other")
 
 
 def test_a_server_that_is_down_is_temporary_and_asked_again_at_once(server: SourceCache) -> None:
     source = Directory({"a": file_of(b"a")}, {}, {})
-    with Publisher(server.url) as publisher:
+    with publisher_at(server.url) as publisher:
         server.stop()
         for _ in range(2):
             with pytest.raises(Temporary, match=server.url):
                 publisher.publish("down", source, {}, nothing)
         server.start()
         publisher.publish("down", source, {}, nothing)
-    with RemoteCache(server.url) as cache:
+    with cache_at(server.url) as cache:
         assert cache.holds("down")
 
 
 def test_a_server_of_another_protocol_is_temporary(tmp_path: Path) -> None:
     with (
         UpstreamServer(tmp_path) as other,
-        Publisher(other.url) as publisher,
+        publisher_at(other.url) as publisher,
         pytest.raises(Temporary, match=other.url),
     ):
         publisher.publish("key", Directory({}, {}, {}), {}, nothing)

@@ -13,11 +13,13 @@ from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.coordinator.coordinator import Coordinator
 from hookfetch.coordinator.loader import Loader
 from hookfetch.core.codec import dump_event, load_record, load_reply
-from hookfetch.core.entries import EpochBegan, PauseChanged, RefUpdated
+from hookfetch.core.entries import EpochBegan, PauseChanged, RefLanded, RefSuperseded, RefUpdated
+from hookfetch.core.errors import Unwanted
 from hookfetch.core.events import BranchPushed, FetchRequested, SourceRef, TrackRequested
 from hookfetch.core.jobs import Job, Reply
+from hookfetch.core.own import OwnBranch
 from hookfetch.core.policy import Policy
-from hookfetch.core.ports import Bus, Finished, Message, OnTracked
+from hookfetch.core.ports import Bus, Finished, MayBegin, Message, OnTracked, at_once
 from hookfetch.core.repository import identify, routing_key
 from hookfetch.core.sources import Element, LoadedProject, Source
 from hookfetch.core.state import RetryPolicy
@@ -32,8 +34,8 @@ def url(name: str) -> str:
     return f"https://example.org/{name}.git"
 
 
-def element(name: str) -> Element:
-    source = Source(index=0, kind="git_repo", urls=(url(name),), track={"track": "main"}, ref=OLD)
+def element(name: str, ref: str | None = OLD) -> Element:
+    source = Source(index=0, kind="git_repo", urls=(url(name),), track={"track": "main"}, ref=ref)
     return Element(name=f"{name}.bst", kind="import", sources=(source,))
 
 
@@ -42,21 +44,33 @@ class FakeEngine:
 
     def __init__(self, **upstream: str | Exception) -> None:
         self.upstream = {f"{name}.bst": ref for name, ref in upstream.items()}
+        self.elements = (element("a"), element("b"))
+        self.revision: str | None = None
+        self.loads = 0
         self.load_error: Exception | None = None
         self.load_gate = asyncio.Event()
         self.load_gate.set()
         self.ran: list[Job] = []
         self.seconds = 0.0  # that a job takes after it looked at the upstream
+        self.free = asyncio.Event()  # before a job begins
+        self.free.set()
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def load(self, project: str) -> LoadedProject:
+    async def newest(self, project: str) -> str | None:
+        return self.revision
+
+    async def load(self, project: str, revision: str | None = None) -> LoadedProject:
         await self.load_gate.wait()
         if self.load_error is not None:
             raise self.load_error
-        return LoadedProject(name=project, elements=(element("a"), element("b")))
+        self.loads += 1
+        return LoadedProject(name=project, elements=self.elements, revision=revision)
 
-    async def run(self, job: Job, on_tracked: OnTracked) -> Finished:
+    async def run(self, job: Job, on_tracked: OnTracked, may_begin: MayBegin = at_once) -> Finished:
+        await self.free.wait()
+        if not await may_begin():
+            raise Unwanted(job.element)
         self.ran.append(job)
         ref = self.upstream.get(job.element, OLD)
         await self.gate.wait()
@@ -98,7 +112,9 @@ class Service:
         *,
         bus: Bus | None = None,
         project: str = "p",
+        slots: int = 4,
         open_sweep: Callable[[Accept], AbstractAsyncContextManager[Any]] = open_no_sweep,
+        own: OwnBranch | None = None,
     ) -> None:
         self.engine = engine
         self.project = project
@@ -106,7 +122,14 @@ class Service:
         self.database = Database(root / "store.sqlite")
         clock = asyncio.get_running_loop().time
         self.loader = Loader(
-            project=project, engine=engine, bus=self.bus, database=self.database, clock=clock
+            project=project,
+            engine=engine,
+            bus=self.bus,
+            database=self.database,
+            clock=clock,
+            policy=policy,
+            own=own,
+            fetches_ahead=own is not None,
         )
         self.coordinator = Coordinator(
             project=project,
@@ -115,12 +138,12 @@ class Service:
             loader=self.loader,
             open_sweep=open_sweep,
             retry=RetryPolicy(first=0.01, most=0.02, attempts=3, quarantine=3600.0),
-            policy=policy or Policy(),
             lease=60.0,
             clock=asyncio.get_running_loop().time,
         )
-        self.worker = Worker(self.bus, engine, 4)
+        self.worker = Worker(self.bus, engine, slots)
         self.entries: list[RefUpdated] = []
+        self.settled: list[RefLanded | RefSuperseded] = []
         self.replies: dict[str, Reply] = {}
 
     async def __aenter__(self) -> "Service":
@@ -140,9 +163,12 @@ class Service:
     async def on_entry(self, message: Message) -> None:
         record = load_record(message.body)
         if not isinstance(record, EpochBegan | PauseChanged):
-            assert isinstance(record, RefUpdated)
             if record.project != self.project:
                 return  # of another test on the same broker
+            if isinstance(record, RefLanded | RefSuperseded):
+                self.settled.append(replace(record, epoch=0))
+                return
+            assert isinstance(record, RefUpdated)
             self.entries.append(replace(record, epoch=0))
 
     async def _on_reply(self, message: Message) -> None:

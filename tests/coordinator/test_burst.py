@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hookfetch.core.events import TrackRequested
 from hookfetch.core.globs import Glob
-from hookfetch.core.policy import ElementPolicy, Policy
+from hookfetch.core.policy import Policy, PolicyKeys
 from tests.coordinator.service import FakeEngine, Service, until, until_rows
 
 PUSHES = 1000
@@ -42,7 +42,7 @@ async def test_a_thousand_pushes_cost_few_jobs_and_end_at_the_newest_commit(tmp_
 
 async def test_with_a_debounce_a_burst_is_one_job(tmp_path: Path) -> None:
     engine = FakeEngine(a=commit(0))
-    policy = Policy([([Glob("a.bst")], ElementPolicy(debounce=1.0))])
+    policy = Policy(configured=[([Glob("a.bst")], PolicyKeys(debounce=1.0))])
     async with Service(tmp_path, engine, policy) as service:
         await burst(service, engine, 100)
         await until_rows(lambda: service.rows("SELECT * FROM jobs"), [])
@@ -54,7 +54,7 @@ async def test_two_background_jobs_keep_the_minimum_interval_and_a_client_does_n
     tmp_path: Path,
 ) -> None:
     engine = FakeEngine(a=commit(0))
-    policy = Policy([([Glob("a.bst")], ElementPolicy(minimum_interval=3600.0, debounce=0.01))])
+    policy = Policy(configured=[([Glob("a.bst")], PolicyKeys(minimum_interval=3600.0, debounce=0.01))])
     async with Service(tmp_path, engine, policy) as service:
         await service.push("a", "first", commit(0))
         await until(lambda: len(service.entries) == 1)

@@ -34,7 +34,7 @@ class OneElement(FakeEngine):
         super().__init__(a=ref)
         self._source = Source(index=0, kind="git_repo", urls=(url,), track={"track": "main"}, ref=ref)
 
-    async def load(self, project: str) -> LoadedProject:
+    async def load(self, project: str, revision: str | None = None) -> LoadedProject:
         element = Element(name="a.bst", kind="import", sources=(self._source,))
         return LoadedProject(name=project, elements=(element,))
 

@@ -29,7 +29,7 @@ from hookfetch.core.events import (
 from hookfetch.core.globs import Glob
 from hookfetch.core.matching import Index
 from hookfetch.core.observation import Observation, RemoteRef, followed, observe
-from hookfetch.core.policy import ElementPolicy, Policy
+from hookfetch.core.policy import Policy, PolicyKeys
 from hookfetch.core.repository import identify
 from hookfetch.core.sources import Element, Source
 from hookfetch.core.state import RetryPolicy
@@ -88,13 +88,13 @@ class UpstreamModel(RuleBasedStateMachine):
         tag=REACTIONS,
     )
     def begin(self, debounce: float, interval: float, branch: str, tag: str) -> None:
-        policy = ElementPolicy(
+        policy = PolicyKeys(
             debounce=debounce,
             minimum_interval=interval,
             rewritten_branch=branch,  # type: ignore[arg-type] # one of the two words
             moved_tag=tag,  # type: ignore[arg-type] # the same
         )
-        self.policy = Policy([([Glob("**")], policy)])
+        self.policy = Policy(configured=[([Glob("**")], policy)])
         self.restart()
         self.sweep()
         self.restarts = 0
@@ -243,6 +243,7 @@ class UpstreamModel(RuleBasedStateMachine):
         values = {
             "db": self.db,
             "index": self.index,
+            "own": None,
             "unhealthy": None,
             "epoch": self.epoch,
             "retry": RETRY,

@@ -87,3 +87,11 @@ def test_elements_are_found_by_name() -> None:
     index = Index.of([glib])
     assert index.element("glib.bst") is glib
     assert index.element("missing.bst") is None
+
+
+def test_an_element_that_stays_still_is_known_and_followed_by_nothing() -> None:
+    elements = [element("a.bst", (GLIB, "main")), element("b.bst", ("https://example.org/b.git", "main"))]
+    index = Index.of(elements, still={"a.bst"})
+    assert index.element("a.bst") == elements[0]
+    assert affected(index, GLIB, "refs/heads/main") == ()
+    assert set(index.repositories()) == {identify("https://example.org/b.git")} == index.identities()

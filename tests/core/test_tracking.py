@@ -183,10 +183,10 @@ def test_hostile_patterns_cost_little_time() -> None:
         "?" * 1022 + "*b",
         "*" + "a" * 1021 + "b*",
     ]
-    started = time.monotonic()
+    started = time.process_time()
     for pattern in patterns:
         assert not rule("git_repo", track=pattern).matches(ref)
-    assert time.monotonic() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 def test_a_pattern_over_the_limit_matches_all_below_its_literal_beginning() -> None:

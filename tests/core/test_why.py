@@ -70,6 +70,14 @@ def test_the_sentence_says(report: ElementReport, says: str) -> None:
     assert says in sentence(report)
 
 
+def test_the_sentence_names_who_keeps_an_element_and_a_mistake_in_its_own_policy() -> None:
+    said = sentence(AT_REST, "a.bst is pinned by hookfetch.toml", "a.bst: public: hookfetch: pin: no boolean")
+    assert said == (
+        "The policy keeps its refs: a.bst is pinned by hookfetch.toml."
+        " Its own policy is not heeded: a.bst: public: hookfetch: pin: no boolean."
+    )
+
+
 RELAYED = DeliveryRecord(id="h/1", hook="h", received_at=1.0, relayed_at=2.0, bytes=3, outcome="relayed")
 
 

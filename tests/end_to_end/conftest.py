@@ -12,6 +12,7 @@ import pytest
 
 from hookfetch.client import Client
 from hookfetch.client.errors import Unavailable
+from hookfetch.client.stories import Story
 from hookfetch.client.values import RefUpdate
 from hookfetch.config import ROLES
 from hookfetch.demo.deliveries import github_push
@@ -46,6 +47,15 @@ class Service:
         ):
             assert response.status == 202, await response.text()
             return str((await response.json())["delivery"])
+
+    async def ended(self, delivery: str) -> Story:
+        """Return a delivery's story, once it has an end."""
+        async with asyncio.timeout(WITHIN):
+            while True:
+                story = await self.client.operations.story(delivery)
+                if story.outcome not in ("open", "waiting"):
+                    return story
+                await asyncio.sleep(0.05)
 
     async def updates(self, count: int) -> list[RefUpdate]:
         """Return the first updates of the project's log, waiting for as many as are wanted."""

@@ -1,6 +1,7 @@
 """`hookfetch demo` as a newcomer types it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,28 +10,16 @@ import psutil
 import pytest
 
 
-def demo(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "hookfetch", "demo", *arguments],
+@pytest.mark.engine
+@pytest.mark.broker
+def test_the_demo_over_rabbitmq_with_a_process_for_each_role(amqp_url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hookfetch", "demo", "--json", "--amqp", amqp_url],
         capture_output=True,
         text=True,
         timeout=150,
         check=False,
     )
-
-
-@pytest.mark.engine
-def test_the_demo_observes_every_step_and_prints_the_timeline() -> None:
-    done = demo()
-    assert done.returncode == 0, done.stderr
-    for step in ("202", "alpha.bst", "new ref", "proved cached", "gRPC watcher", "upstream stopped"):
-        assert step in done.stdout
-
-
-@pytest.mark.engine
-@pytest.mark.broker
-def test_the_demo_over_rabbitmq_with_a_process_for_each_role(amqp_url: str) -> None:
-    done = demo("--json", "--amqp", amqp_url)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["ok"]
@@ -42,24 +31,30 @@ def test_the_demo_over_rabbitmq_with_a_process_for_each_role(amqp_url: str) -> N
 
 
 @pytest.mark.engine
-def test_a_kept_demo_stays_until_interrupted_and_then_leaves_nothing() -> None:
+def test_a_kept_demo_prints_every_step_stays_until_interrupted_and_then_leaves_nothing() -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "hookfetch", "demo", "--keep", "--json"],
+        [sys.executable, "-m", "hookfetch", "demo", "--keep"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
     try:
         assert process.stdout is not None
-        result = json.loads(process.stdout.readline())
-        folder = Path(result["addresses"]["folder"])
+        said = ""
+        while (found := re.search(r"^  folder +(.+)\n", said, re.MULTILINE)) is None:
+            line = process.stdout.readline()
+            assert line, said  # it ended
+            said += line
+        for step in ("202", "alpha.bst", "new ref", "proved cached", "gRPC watcher", "upstream stopped"):
+            assert step in said
+        folder = Path(found[1])
         assert folder.is_dir()
         started = psutil.Process(process.pid).children(recursive=True)
         assert started
     finally:
         process.terminate()
-        code = process.wait(60)
-    assert code == 130
+        process.communicate(timeout=60)
+    assert process.returncode == 130
     _, alive = psutil.wait_procs(started, timeout=5)
     assert alive == []
     assert not folder.exists()

@@ -7,20 +7,24 @@ import sys
 
 import pytest
 
-from hookfetch.client.stories import Story
 from tests.end_to_end.conftest import WITHIN, Service, Start
 
 pytestmark = pytest.mark.engine
 
 
-async def test_a_delivery_s_story_is_told_and_a_pause_holds_the_next(start: Start, amqp: str | None) -> None:
+async def test_a_push_becomes_a_ref_update_its_story_is_told_and_a_pause_holds_the_next(
+    start: Start, amqp: str | None
+) -> None:
     service = await start(amqp)
     await service.ready()
     project, operations = service.lab.project, service.client.operations
     before, after = await service.push("alpha", "told")
     delivery = await service.post("alpha", before, after)
-    await service.updates(1)
-    story = await _ended(service, delivery)
+    [update] = await service.updates(1)
+    assert (update.element, update.causes, update.cached) == ("alpha.bst", (delivery,), True)
+    assert update.changes[0].base == before
+    assert after in str(update.changes[0].ref)
+    story = await service.ended(delivery)
     [told] = story.projects
     assert (story.outcome, told.project, story.silent) == ("done", project, ())
     assert [(event.delivery_id, event.outcome) for event in told.events] == [(delivery, "done")]
@@ -54,20 +58,11 @@ async def test_a_delivery_s_story_is_told_and_a_pause_holds_the_next(start: Star
     replay = f"{delivery}~1"
     sent = await asyncio.to_thread(_command, service, "deliveries", "replay", delivery)
     assert sent == f"{delivery}  replayed as {replay}\n"
-    story = await _ended(service, replay)
+    story = await service.ended(replay)
     assert [each.id for each in story.deliveries] == [delivery, replay]
     listed = await asyncio.to_thread(_command, service, "deliveries", "list", "--json", "--count", "2")
     assert [json.loads(line)["id"] for line in listed.splitlines()] == [replay, second]
     assert f"{project}  healthy" in await asyncio.to_thread(_command, service, "state")
-
-
-async def _ended(service: Service, delivery: str) -> Story:
-    async with asyncio.timeout(WITHIN):
-        while True:
-            story = await service.client.operations.story(delivery)
-            if story.outcome not in ("open", "waiting"):
-                return story
-            await asyncio.sleep(0.05)
 
 
 def _command(service: Service, *arguments: str) -> str:

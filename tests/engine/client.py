@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.engine.lab import Lab
@@ -16,6 +17,13 @@ NO_SANDBOX = '#!/bin/sh\n[ "$1" = --capabilities ] && echo platform:OSFamily=lin
 
 def bst(lab: Lab, source_cache: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run a command with the caches of `lab`'s one client, and `source_cache` to pull from."""
+    return bst_with(lab, [{"url": source_cache, "type": "all"}], *arguments)
+
+
+def bst_with(
+    lab: Lab, servers: Sequence[Mapping[str, object]], *arguments: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command with source caches as the user's configuration has them."""
     home = lab.root / "client"
     (home / "bin").mkdir(parents=True, exist_ok=True)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -32,7 +40,7 @@ def bst(lab: Lab, source_cache: str, *arguments: str) -> "subprocess.CompletedPr
                 "logdir": str(home / "logs"),
                 "source-caches": {
                     "override-project-caches": True,
-                    "servers": [{"url": source_cache, "type": "all"}],
+                    "servers": list(servers),
                 },
             }
         )

@@ -14,14 +14,17 @@ from hookfetch.core.ports import Finished, OnTracked
 from hookfetch.demo.repositories import Repository, create_repository, create_tarball
 from hookfetch.engine.supervisor import BuildStreamEngine
 
-PLUGINS = [
+PLUGINS: list[dict[str, Any]] = [
     {
         "origin": "pip",
         "package-name": "buildstream-plugins-community",
-        "sources": ["git_repo", "git_tag", "git_module"],
+        "sources": ["cargo2", "cpan", "gen_cargo_lock", "git_module", "git_repo", "git_tag", "pypi", "zip"],
     },
-    {"origin": "pip", "package-name": "buildstream-plugins", "sources": ["git"]},
+    {"origin": "pip", "package-name": "buildstream-plugins", "sources": ["docker", "git"]},
 ]
+# Its package does not say that it has this one.
+_GO_MODULE_PLUGIN = {"origin": "local", "path": "plugins", "sources": ["go_module"]}
+_GO_MODULE = "from buildstream_plugins_community.sources.go_module import setup\n"
 
 
 class Lab:
@@ -38,7 +41,9 @@ class Lab:
         self.project = root / "project"
         self.options: dict[str, str] = {}
         self.fresh = True  # whether an element was written since the last load
-        (self.project / "elements").mkdir(parents=True, exist_ok=True)
+        for folder in "elements", "plugins":
+            (self.project / folder).mkdir(parents=True, exist_ok=True)
+        (self.project / "plugins" / "go_module.py").write_text(_GO_MODULE)
         self.write_project()
 
     def write_project(self, **more: Any) -> None:
@@ -49,7 +54,7 @@ class Lab:
                 "min-version": "2.4",
                 "element-path": "elements",
                 "aliases": {"up": f"{self.server.rpartition('/')[0]}/"},
-                "plugins": PLUGINS,
+                "plugins": [*PLUGINS, _GO_MODULE_PLUGIN],
                 **more,
             },
         )
@@ -77,7 +82,7 @@ class Lab:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, indent=1))  # JSON is YAML
 
-    def config(self, source_cache: str | None) -> ProjectConfig:
+    def config(self, source_cache: Any) -> ProjectConfig:
         return ProjectConfig(name="lab", path=self.project, source_cache=source_cache, options=self.options)
 
     def bytes(self) -> dict[str, bytes]:
@@ -121,16 +126,25 @@ class Bench:
 @asynccontextmanager
 async def running(
     lab: Lab,
-    source_cache: str | None,
+    source_cache: Any,  # as the configuration has it
     *,
     processes: int = 1,
     deadline: float = 60.0,
     recycle_after: int = 1000,
+    cache_bytes: int = 10**9,
     others: tuple[str, ...] = (),
     shortcut: bool = True,
+    cache_lease: float = 3600.0,
+    stall: float = 60.0,
 ) -> AsyncIterator[BuildStreamEngine]:
     config = EngineConfig(
-        processes=processes, deadline=deadline, recycle_after=recycle_after, shortcut=shortcut
+        processes=processes,
+        deadline=deadline,
+        recycle_after=recycle_after,
+        cache_bytes=cache_bytes,
+        shortcut=shortcut,
+        cache_lease=cache_lease,
+        stall=stall,
     )
     projects = dict.fromkeys(("lab", *others), lab.config(source_cache))
     engine = BuildStreamEngine(projects, lab.root / "state", config)

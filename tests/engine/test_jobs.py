@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from hookfetch.cas.proof import RemoteCache
 from hookfetch.core.errors import ElementError, Temporary
 from hookfetch.core.events import SourceRef
 from hookfetch.demo.cache import SourceCache
 from hookfetch.demo.upstreams import UpstreamServer
 from tests.engine.lab import Bench, Lab, running
+from tests.support.caches import cache_at
 
 pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
 
@@ -34,7 +34,7 @@ async def test_a_pushed_commit_is_tracked_reported_at_once_and_in_the_cache(
     assert done.cached
     assert set(done.milliseconds) == {"track", "fetch", "push", "prove"}
     assert done.element_key is not None
-    with RemoteCache(source_cache.url) as cache:
+    with cache_at(source_cache.url) as cache:
         assert cache.holds(done.element_key)
 
 
@@ -292,7 +292,7 @@ async def test_blobs_that_the_cache_lost_are_pushed_again(lab: Lab, tmp_path: Pa
             again = await bench.run("glib.bst", refs=first.refs)
             assert again.cached
             assert "push" in again.milliseconds
-        with RemoteCache(cache.url) as remote:
+        with cache_at(cache.url) as remote:
             assert remote.holds(again.element_key or "")
 
 

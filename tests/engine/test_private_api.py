@@ -1,4 +1,4 @@
-"""The contract with BuildStream: every private name that `private_api` uses, and how it behaves.
+"""The contract with BuildStream: every private name that the modules `private_*` use, and how it behaves.
 
 A new BuildStream is supported once this passes with it.
 """
@@ -19,9 +19,9 @@ from tests.engine.lab import Lab
 
 pytestmark = pytest.mark.engine
 
-SOURCE = Path(__file__).parents[2] / "hookfetch/engine/private_api.py"
+SOURCES = sorted((Path(__file__).parents[2] / "hookfetch/engine").glob("private_*.py"))
 
-# Where each name with a leading underscore that the module's code names is looked for.
+# Where each name with a leading underscore that the modules' code names is looked for.
 CLASSES = {
     "_reset_load_state": "element.Element",
     "_get_full_name": "element.Element",
@@ -30,6 +30,10 @@ CLASSES = {
     "_get_alias": "source.Source",
     "_get_source_name": "source.Source",
     "_fetch": "source.Source",
+    "_fetch_done": "element.Element",
+    "_stage_sources_at": "element.Element",
+    "_initialize_state": "element.Element",
+    "_set_ref": "source.Source",
     "_get_digest": "storage._casbaseddirectory.CasBasedDirectory",
     "_load_ref": "source.Source",
     "_project_refs": "source.Source",
@@ -46,7 +50,9 @@ INSTANCE_ATTRIBUTES = {
     "_toplevel_node": "_projectrefs.ProjectRefs",
     "_remotes": "_assetcache.AssetCache",
     "_directory": "source.Source",
+    "_mirror_dir": "downloadablefilesource.DownloadableFileSource",
     "_unique_id": "plugin.Plugin",
+    "_Element__public": "element.Element",
     "_Source__config": "source.Source",
     "_Source__element_index": "source.Source",
     "_Source__element_kind": "source.Source",
@@ -58,8 +64,9 @@ INSTANCE_ATTRIBUTES = {
 }
 MODULE_FUNCTIONS = {"_reset_global_state": "node"}
 MODULES = {
+    *("_pipeline", "_Scope"),
     *("_signals", "_context", "_elementsources", "_exceptions", "_loader", "_platform", "_project"),
-    *("_projectrefs", "_stream"),
+    *("_projectrefs", "_protos", "_stream"),
 }
 
 
@@ -71,10 +78,10 @@ def find(name: str) -> Any:
 
 
 def private_names() -> set[str]:
-    """Return every name with one leading underscore that the module takes from elsewhere."""
+    """Return every name with one leading underscore that the modules take from elsewhere."""
     found: set[str] = set()
     own: set[str] = set()
-    for node in ast.walk(ast.parse(SOURCE.read_text())):
+    for node in (node for source in SOURCES for node in ast.walk(ast.parse(source.read_text()))):
         match node:
             case ast.Attribute(attr=name):
                 found.add(name)
@@ -97,7 +104,7 @@ def test_a_private_method_is_there(name: str, owner: str) -> None:
 
 @pytest.mark.parametrize(("name", "owner"), INSTANCE_ATTRIBUTES.items())
 def test_a_private_attribute_is_set_by_its_class(name: str, owner: str) -> None:
-    written = name.replace("_Source__", "__")
+    written = re.sub("^_(Source|Element)__", "__", name)
     assert re.search(rf"self\.{written}\b[^=\n]*=", inspect.getsource(find(owner)))
 
 
@@ -107,7 +114,11 @@ def test_a_private_attribute_is_set_by_its_class(name: str, owner: str) -> None:
         ("_context.Context", ["use_casd"]),
         ("_context.Context.load", ["self", "config"]),
         ("_stream.Stream.set_project", ["self", "project"]),
-        ("_stream.Stream.fetch_subprojects", ["self", "junctions"]),
+        ("_pipeline.dependencies", ["targets", "scope", "recurse"]),
+        ("element.Element._fetch", ["self", "fetch_original"]),
+        ("element.Element._fetch_done", ["self", "fetched_original"]),
+        ("element.Element._stage_sources_at", ["self", "vdirectory"]),
+        ("source.Source._set_ref", ["self", "new_ref", "save"]),
         ("_elementsources.ElementSources", ["context", "project", "plugin"]),
         ("_elementsources.ElementSources.add_source", ["self", "source"]),
         ("_elementsources.ElementSources.track", ["self", "workspace"]),
@@ -136,6 +147,8 @@ def test_a_private_attribute_is_set_by_its_class(name: str, owner: str) -> None:
             ["context", "project", "meta", "variables", "alias_override", "unique_id"],
         ),
         ("source.Source._fetch", ["self", "previous_sources_dir"]),
+        ("source.Source.get_mirror_directory", ["self"]),
+        ("_project.Project.translate_url", ["self", "url", "source", "first_pass"]),
         ("_elementsources.ElementSources.get_files", ["self"]),
         (
             "_messenger.Messenger.setup_new_action_context",
@@ -174,11 +187,12 @@ def test_a_context_starts_its_storage_daemon_when_needed_and_ends_it(lab: Lab) -
 import sys
 from pathlib import Path
 from hookfetch.engine import private_api as bst
+from hookfetch.engine.private_loading import load_project
 from hookfetch.engine.user_configuration import write_user_configuration
 
-with bst.open_context(write_user_configuration(Path(sys.argv[1]), None)) as context:
+with bst.open_context(write_user_configuration(Path(sys.argv[1]), (), 10**9)) as context:
     for _ in range(2):
-        (name,) = bst.load_project(context, Path(sys.argv[2]), {}, ["**.bst"])
+        (name,) = load_project(context, Path(sys.argv[2]), {}, ["**.bst"])
     pid = bst.storage_pid(context)
     assert bst.storage_lives(context)
     assert Path(f"/proc/{pid}/cmdline").read_bytes().count(b"buildbox-casd")

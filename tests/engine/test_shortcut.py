@@ -219,15 +219,15 @@ async def test_a_checked_worker_says_nothing_and_leaves_nothing_of_its_check(
     assert not staged_by_buildstream(lab, done)
     state = lab.root / "state/engine/lab/0"
     assert not (state / "shortcut").exists()
-    assert [path.name for path in (state / "sources/git").iterdir()] != []
-    assert not list((state / "sources").glob("git*/*shortcut*"))
+    assert list((lab.root / "state/mirrors").glob("projects/lab/git.*/content/*glib_git")) != []
+    assert not [path for path in state.glob("sources/*/*") if path.exists()]
 
 
 async def test_whatever_goes_wrong_on_the_short_way_is_done_buildstreams_way(both: Both) -> None:
     repository = both.lab.repository("broken")
     both.lab.element("broken.bst", {"kind": "git", "url": "up:broken.git", "track": "main"})
     await both.short.run("broken.bst")
-    (mirror,) = (both.lab.root / "state/engine/lab/0/sources/git").glob("*broken_git")
+    (mirror,) = (both.lab.root / "state/mirrors/projects/lab").glob("git.*/content/*broken_git")
     # Git reads such a repository, and the library that the shortcut reads with refuses it.
     config = mirror / "config"
     text = config.read_text().replace("repositoryformatversion = 0", "repositoryformatversion = 1")

@@ -4,19 +4,21 @@ import asyncio
 
 import pytest
 
+from tests.conftest import available
 from tests.faults.run import Size, run
 from tests.faults.verdict import Verdict
 from tests.support.broker import PrivateBroker
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.engine, pytest.mark.broker, pytest.mark.timeout(400)]
 
 _SIZE = Size(deliveries=200, faults=9, pause=0.8, replays=5)
 
 
 @pytest.fixture(scope="module")
-def verdict(breakable_broker: PrivateBroker, tmp_path_factory: pytest.TempPathFactory) -> Verdict:
-    """What came of one run, which all tests here look at."""
-    return asyncio.run(run(tmp_path_factory.mktemp("faults"), breakable_broker, 1718, _SIZE, print))
+def verdict(tmp_path_factory: pytest.TempPathFactory) -> Verdict:
+    """What came of one run, which all tests here look at, over a broker that nobody else uses."""
+    with available(PrivateBroker()) as broker:
+        return asyncio.run(run(tmp_path_factory.mktemp("faults"), broker, 1718, _SIZE, print))
 
 
 def test_no_delivery_is_lost_or_doubled_whatever_is_killed(verdict: Verdict) -> None:

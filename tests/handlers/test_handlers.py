@@ -35,6 +35,8 @@ from hookfetch.core.events import (
 from hookfetch.core.jobs import Change
 from hookfetch.core.matching import Index
 from hookfetch.core.observation import RemoteRef
+from hookfetch.core.outage import Outage
+from hookfetch.core.own import OwnBranch
 from hookfetch.core.policy import Policy
 from hookfetch.core.repository import RepositoryId, identify
 from hookfetch.core.rewrites import Rewrite
@@ -65,6 +67,7 @@ class State:
     """A project as a handler sees it."""
 
     index: Index | None = field(default_factory=lambda: Index.of([GLIB, TAGGED]))
+    own: OwnBranch | None = None
     unhealthy: str | None = None
     epoch: int = 3
     retry: RetryPolicy = field(
@@ -81,6 +84,8 @@ class State:
     stands: list[ElementStanding] = field(default_factory=list)
     holding: list[str] = field(default_factory=list)
     paused: bool = False
+    outage: Outage | None = None
+    chosen: dict[str, dict[int, Ref]] = field(default_factory=dict)
 
     def standing(self) -> list[ElementStanding]:
         return self.stands
@@ -99,6 +104,9 @@ class State:
 
     def proposed(self, element: str) -> Mapping[int, Ref]:
         return self.refs.get(element, {})
+
+    def withdrawn(self, element: str) -> Mapping[int, Ref]:
+        return self.chosen.get(element, {})
 
     def busy(self, element: str) -> bool:
         return element in self.open_jobs

@@ -18,14 +18,14 @@ from hookfetch.core.commands import (
 from hookfetch.core.events import BranchDeleted, BranchPushed, JobDone, SourceRef, TagDeleted, TagPushed
 from hookfetch.core.globs import Glob
 from hookfetch.core.observation import RemoteRef
-from hookfetch.core.policy import ElementPolicy, Policy
+from hookfetch.core.policy import Policy, PolicyKeys
 from hookfetch.core.rewrites import ENGINE, Rewrite
 from hookfetch.core.state import RunningJob
 from hookfetch.handlers import decide
 from tests.handlers.test_handlers import HERE, NEW, NEWER, OLD, State, elements, pushed
 
-HOLD = Policy([([Glob("**.bst")], ElementPolicy(rewritten_branch="hold", moved_tag="hold"))])
-FOLLOW = Policy([([Glob("**.bst")], ElementPolicy(moved_tag="follow"))])
+HOLD = Policy(configured=[([Glob("**.bst")], PolicyKeys(rewritten_branch="hold", moved_tag="hold"))])
+FOLLOW = Policy(configured=[([Glob("**.bst")], PolicyKeys(moved_tag="follow"))])
 ZEROS = "0" * 40
 
 

@@ -12,7 +12,7 @@ from hookfetch.core.jobs import Change
 from hookfetch.core.observation import RemoteRef
 from hookfetch.core.repository import RepositoryId
 from hookfetch.core.sources import Element, Source
-from hookfetch.store import bindings, jobs, log, refs, takeover
+from hookfetch.store import bindings, handed, jobs, log, refs, takeover
 from hookfetch.store.database import Database, refuse_network_file_system
 from hookfetch.store.observed import ObservedRefs
 from hookfetch.store.schema import SCHEMA_VERSION
@@ -126,12 +126,29 @@ def test_work_on_an_element_whose_job_runs_waits_until_it_is_done(db: sqlite3.Co
     assert second.id != first.id
 
 
-def test_interactive_work_goes_first_and_no_more_than_the_bound_is_out(db: sqlite3.Connection) -> None:
+def test_interactive_work_goes_first_and_of_each_priority_no_more_than_the_bound_is_out(
+    db: sqlite3.Connection,
+) -> None:
     for name in "abc":
         add(db, f"{name}.bst", event=name)
     add(db, "d.bst", event="d", client="r", now=5.0)
-    assert [job.element for job in jobs.hand_out(db, 6.0, 2)] == ["d.bst", "a.bst"]
+    assert [job.element for job in jobs.hand_out(db, 6.0, 2)] == ["d.bst", "a.bst", "b.bst"]
     assert jobs.hand_out(db, 6.0, 2) == []
+
+
+def test_more_jobs_are_on_their_way_to_workers_only_as_others_begin(db: sqlite3.Connection) -> None:
+    for name in "abcde":
+        add(db, f"{name}.bst", event=name)
+    first, second = jobs.hand_out(db, 1.0, 4, queued=2)
+    assert jobs.hand_out(db, 1.0, 4, queued=2) == []
+    handed.begin(db, first.id, 2.0)
+    handed.begin(db, second.id, 2.0)
+    assert [job.element for job in jobs.hand_out(db, 2.0, 4, queued=2)] == ["c.bst", "d.bst"]
+    for element in ("c.bst", "d.bst"):
+        running = handed.of(db, element)
+        assert running is not None
+        handed.begin(db, running.id, 3.0)
+    assert jobs.hand_out(db, 3.0, 4, queued=2) == []
 
 
 def test_a_failed_job_waits_out_its_backoff_whatever_the_background_asks(db: sqlite3.Connection) -> None:
@@ -225,16 +242,34 @@ def test_an_event_with_two_jobs_ends_with_the_second(db: sqlite3.Connection) -> 
 
 
 def test_a_proposal_ends_when_the_branch_holds_it_or_its_source_went(db: sqlite3.Connection) -> None:
-    for name in ("landed", "pending", "gone", "changed"):
+    for name in ("landed", "pending", "gone", "changed", "chosen"):
         announce(db, f"{name}.bst", "2")
 
     def element(name: str, ref: str, kind: str = "git_repo") -> Element:
         source = Source(index=0, kind=kind, ref=ref)
         return Element(name=f"{name}.bst", kind="import", sources=(source,))
 
-    loaded = [element("landed", "2"), element("pending", "1"), element("changed", "1", "tar")]
-    assert refs.settle(db, loaded) == 3
-    assert [refs.proposed(db, f"{name}.bst") for name in ("landed", "pending")] == [{}, {0: "2"}]
+    loaded = [
+        element("landed", "2"),
+        element("pending", "1"),
+        element("changed", "1", "tar"),
+        element("chosen", "3"),
+    ]
+    landed, superseded = refs.settle(db, loaded)
+    assert list(landed) == ["landed.bst"]
+    assert {name: [each.committed for each in found] for name, found in superseded.items()} == {
+        "changed.bst": [None],
+        "chosen.bst": ["3"],
+        "gone.bst": [None],
+    }
+    assert [refs.proposed(db, f"{name}.bst") for name in ("landed", "pending", "chosen")] == [
+        {},
+        {0: "2"},
+        {},
+    ]
+    assert refs.withdrawn(db, "chosen.bst") == {0: "2"}
+    assert refs.settle(db, [element("chosen", "2")])[1].keys() == {"pending.bst"}
+    assert refs.withdrawn(db, "chosen.bst") == {}  # the branch has it
 
 
 def test_a_ref_back_at_the_branch_is_proposed_no_more(db: sqlite3.Connection) -> None:

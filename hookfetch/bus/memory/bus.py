@@ -76,9 +76,9 @@ class MemoryBus:
         """Return once the project's coordinator has handled the event; Temporary without one."""
         await self._lane(project).send(message)
 
-    async def publish_job(self, priority: Priority, message: Message) -> None:
+    async def publish_job(self, project: str, priority: Priority, message: Message) -> None:
         """Return once the job is queued; Busy when too many wait."""
-        await self._jobs.put(priority, Message(id=message.id, body=message.body))
+        await self._jobs.put(project, priority, Message(id=message.id, body=message.body))
 
     async def publish_entry(self, message: Message) -> None:
         """Append to the log, which forgets its oldest entry when it is full."""

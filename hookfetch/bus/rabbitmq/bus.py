@@ -84,8 +84,8 @@ class RabbitBus:
         """Send to one project's queue; it is kept while no coordinator is running."""
         await self._publisher.publish_to_project(project, amqp_message(message))
 
-    async def publish_job(self, priority: Priority, message: Message) -> None:
-        """Send to any one worker."""
+    async def publish_job(self, project: str, priority: Priority, message: Message) -> None:  # noqa: ARG002
+        """Send to any one worker; a queue holds few jobs of each project, in the order they come."""
         await self._publisher.publish(amqp_message(message), jobs_queue(priority))
 
     async def publish_entry(self, message: Message) -> None:

@@ -50,14 +50,14 @@ def failed(reason: str, text: str) -> Refused:
     return Refused(grpc.StatusCode.FAILED_PRECONDITION, text, detail)
 
 
-def unavailable(text: str) -> Refused:
-    """Return the refusal of a call that is worth trying again."""
-    return Refused(grpc.StatusCode.UNAVAILABLE, text, _retry())
+def unavailable(text: str, seconds: float | None = None) -> Refused:
+    """Return the refusal of a call that is worth trying again, `seconds` later."""
+    return Refused(grpc.StatusCode.UNAVAILABLE, text, _retry(seconds or _RETRY_SECONDS))
 
 
 def exhausted(text: str) -> Refused:
     """Return the refusal of a call that is one too many."""
-    return Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, text, _retry())
+    return Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, text, _retry(_RETRY_SECONDS))
 
 
 def compacted(oldest_cursor: str) -> Refused:
@@ -68,9 +68,9 @@ def compacted(oldest_cursor: str) -> Refused:
     return Refused(grpc.StatusCode.OUT_OF_RANGE, text, detail)
 
 
-def _retry() -> error_details_pb2.RetryInfo:
+def _retry(seconds: float) -> error_details_pb2.RetryInfo:
     delay = Duration()
-    delay.FromMilliseconds(round(_RETRY_SECONDS * 1000))
+    delay.FromMilliseconds(round(seconds * 1000))
     return error_details_pb2.RetryInfo(retry_delay=delay)
 
 

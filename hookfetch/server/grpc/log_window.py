@@ -8,9 +8,9 @@ import asyncio
 from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from hookfetch.core.entries import AlarmRaised, LogEntry
+from hookfetch.core.entries import LogEntry, RefSuperseded, RefUpdated
 from hookfetch.server.grpc.cursors import Position, Positions
 
 MAX_ENTRIES = 100_000
@@ -28,13 +28,13 @@ class Compacted(Exception):
 @dataclass(frozen=True, slots=True)
 class Logged:
     """An entry of a log. `sequence` counts this gateway's entries of all projects from 1;
-    `wire` is the serialised RefUpdate without a cursor."""
+    `wire` is its serialised message without a cursor, `kind` the entry's type."""
 
     sequence: int
     position: Position
     element: str
     wire: bytes
-    alarm: bool = False
+    kind: str = "ref_updated"
 
 
 @dataclass(slots=True)
@@ -49,9 +49,17 @@ class _Log:
     timer: asyncio.TimerHandle | None = None
 
 
+# What is listed of an element before an entry, the entry, and its own message; what is listed then.
+Listed = Callable[[bytes | None, RefUpdated | RefSuperseded, bytes], bytes | None]
+
+
+def _as_announced(before: bytes | None, entry: RefUpdated | RefSuperseded, wire: bytes) -> bytes | None:
+    return wire if isinstance(entry, RefUpdated) else before
+
+
 class LogWindow:
     """The newest entries of every project's log, at most `max_entries` and `max_bytes` in all,
-    and the newest update of each element, at most `max_elements`.
+    and the newest update of each element as `listed` has it, at most `max_elements`.
 
     Bytes are of serialised updates. An entry whose number is ahead of its log's next one is
     held until that comes, at most `hold_seconds`; then the hole is taken as compacted.
@@ -60,6 +68,7 @@ class LogWindow:
     def __init__(
         self,
         encode: Callable[[LogEntry], bytes],
+        listed: Listed = _as_announced,
         *,
         max_entries: int = MAX_ENTRIES,
         max_bytes: int = MAX_BYTES,
@@ -67,6 +76,7 @@ class LogWindow:
         hold_seconds: float = HOLD_SECONDS,
     ) -> None:
         self._encode = encode
+        self._listed = listed
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._max_elements = max_elements
@@ -151,19 +161,25 @@ class LogWindow:
 
     def _keep(self, log: _Log, entry: LogEntry) -> None:
         position = Position(entry.project, entry.log_id, entry.number)
-        alarm = isinstance(entry, AlarmRaised)
-        logged = Logged(self._last + 1, position, entry.element, self._encode(entry), alarm)
+        logged = Logged(self._last + 1, position, entry.element, self._encode(entry), entry.type)
         self._last = logged.sequence
         log.last = entry.number
         log.sequences[entry.number] = logged.sequence
         self._entries[logged.sequence] = logged
         self._bytes += len(logged.wire)
-        if alarm:
-            return
+        if isinstance(entry, RefUpdated | RefSuperseded):
+            self._list(entry, logged)
+
+    def _list(self, entry: RefUpdated | RefSuperseded, logged: Logged) -> None:
         name = (entry.project, entry.element)
-        if self._newest.pop(name, None) is None:
+        before = self._newest.pop(name, None)
+        wire = self._listed(None if before is None else before.wire, entry, logged.wire)
+        if wire is not None:
+            self._newest[name] = replace(logged, wire=wire)
+        if before is None and wire is not None:
             insort(self._names, name)
-        self._newest[name] = logged
+        elif before is not None and wire is None:
+            del self._names[bisect_right(self._names, name) - 1]
 
     def _evict(self) -> None:
         while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:

@@ -5,15 +5,23 @@ from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from hookfetch.core.entries import AlarmKind, AlarmRaised, Entry, LogEntry, RefUpdated
+from hookfetch.core.entries import (
+    AlarmKind,
+    AlarmRaised,
+    Entry,
+    LogEntry,
+    RefLanded,
+    RefSuperseded,
+    RefUpdated,
+)
 from hookfetch.core.events import SourceRef
 from hookfetch.core.jobs import Change
 from hookfetch.core.sources import Ref
 from hookfetch.v1 import refs_pb2, sources_pb2
 
-_UPDATE_TAG = b"\x0a"  # WatchResponse.update: field 1, length-delimited
-_ALARM_TAG = b"\x1a"  # WatchResponse.alarm: field 3, length-delimited
-_CURSOR_TAG = b"\x4a"  # RefUpdate.cursor and Alarm.cursor: field 9, length-delimited
+# The length-delimited field of WatchResponse for each type of entry.
+_TAGS = {"ref_updated": b"\x0a", "alarm_raised": b"\x1a", "ref_landed": b"\x22", "ref_superseded": b"\x22"}
+_CURSOR_TAG = b"\x4a"  # `cursor` of each of them: field 9, length-delimited
 _KINDS: dict[AlarmKind, refs_pb2.Alarm.Kind.ValueType] = {
     "branch_rewound": refs_pb2.Alarm.KIND_BRANCH_REWOUND,
     "branch_deleted": refs_pb2.Alarm.KIND_BRANCH_DELETED,
@@ -84,9 +92,59 @@ def alarm_message(entry: AlarmRaised) -> refs_pb2.Alarm:
     )
 
 
+def settlement_message(entry: RefLanded | RefSuperseded) -> refs_pb2.Settlement:
+    """Return what was settled, without a cursor, which is each watcher's own."""
+    landed = isinstance(entry, RefLanded)
+    return refs_pb2.Settlement(
+        project=entry.project,
+        element=entry.element,
+        outcome=refs_pb2.Settlement.OUTCOME_LANDED if landed else refs_pb2.Settlement.OUTCOME_SUPERSEDED,
+        sources=[
+            refs_pb2.Settlement.Source(
+                index=source.index,
+                kind=source.kind,
+                url=source.url,
+                announced=ref_message(source.announced),
+                committed=ref_message(source.committed),
+            )
+            for source in entry.sources
+        ],
+        revision=entry.revision,
+        causes=entry.causes,
+        announced_at=_announced_at(entry),
+    )
+
+
 def entry_wire(entry: LogEntry) -> bytes:
     """Return an entry's serialised message without a cursor."""
-    message = update_message(entry) if isinstance(entry, RefUpdated) else alarm_message(entry)
+    if isinstance(entry, RefUpdated):
+        return update_message(entry).SerializeToString()
+    if isinstance(entry, AlarmRaised):
+        return alarm_message(entry).SerializeToString()
+    return settlement_message(entry).SerializeToString()
+
+
+def listed_wire(before: bytes | None, entry: RefUpdated | RefSuperseded, wire: bytes) -> bytes | None:
+    """Return the message that a listing has of an element: its newest update, with the newest change of each
+    source, earlier updates' too, but for those that were superseded; None when none is left.
+
+    `before` is what it had, `wire` the entry's own message.
+    """
+    message = refs_pb2.RefUpdate.FromString(before or b"")
+    if isinstance(entry, RefUpdated):
+        gone = {change.index for change in entry.changes}
+    else:
+        gone = {source.index for source in entry.sources}
+    left = [change for change in message.changes if change.index not in gone]
+    if isinstance(entry, RefUpdated):
+        if not left:
+            return wire
+        message = refs_pb2.RefUpdate.FromString(wire)
+        left = sorted([*left, *message.changes], key=lambda change: change.index)
+    if not left:
+        return None
+    del message.changes[:]
+    message.changes.extend(left)
     return message.SerializeToString()
 
 
@@ -96,15 +154,16 @@ def _announced_at(entry: Entry) -> Timestamp:
     return announced_at
 
 
-def watch_response(wire: bytes, cursor: str, *, alarm: bool = False) -> bytes:
-    """Return a serialised WatchResponse from a serialised RefUpdate, or Alarm, without its cursor.
+def watch_response(wire: bytes, cursor: str, kind: str = "ref_updated") -> bytes:
+    """Return a serialised WatchResponse from the serialised message of an entry of type `kind`, without
+    its cursor.
 
     Of a thousand watchers' responses all but the cursor is the same bytes, so they are made
     once (https://protobuf.dev/programming-guides/encoding/).
     """
     text = cursor.encode()
     body = wire + _CURSOR_TAG + _varint(len(text)) + text if text else wire
-    return (_ALARM_TAG if alarm else _UPDATE_TAG) + _varint(len(body)) + body
+    return _TAGS[kind] + _varint(len(body)) + body
 
 
 def _varint(value: int) -> bytes:

@@ -74,7 +74,7 @@ class RefServicer:
         while not self._window.closed:
             entry = reader.take(_SCAN)
             if entry is not None:
-                yield watch_response(entry.wire, reader.cursor, alarm=entry.alarm)
+                yield watch_response(entry.wire, reader.cursor, entry.kind)
                 due = None if due is None else loop.time() + self._progress_seconds
             elif reader.behind:
                 await asyncio.sleep(0)

@@ -4,11 +4,15 @@ import asyncio
 import secrets
 from collections.abc import Callable
 
+import structlog
+
 from hookfetch.core.codec import dump_event, load_reply
+from hookfetch.core.errors import Temporary
 from hookfetch.core.events import (
     FetchRequested,
     PauseRequested,
     ReleaseRequested,
+    RequestWithdrawn,
     ResumeRequested,
     RetryRequested,
     TrackRequested,
@@ -16,6 +20,8 @@ from hookfetch.core.events import (
 from hookfetch.core.jobs import Reply
 from hookfetch.core.ports import Bus, Inbox, Message
 from hookfetch.server.grpc.errors import exhausted, unavailable
+
+_log = structlog.get_logger(__name__)
 
 MAX_PENDING = 1000
 # A job has less than 30 minutes; who waits longer waits for a coordinator that will not answer.
@@ -35,6 +41,7 @@ class Requests:
         self._answer_seconds = answer_seconds
         self._pending: dict[str, asyncio.Future[Reply]] = {}
         self._inbox: Inbox | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
 
     @property
     def pending(self) -> int:
@@ -53,12 +60,14 @@ class Requests:
         for future in self._pending.values():
             if not future.done():
                 future.set_exception(unavailable("the gateway is going away"))
+        await asyncio.gather(*self._leaving)
 
     async def ask(self, project: str, make: Callable[[str, str], Request]) -> Reply:
         """Send what `make` makes of a request id and a reply address; return the reply.
 
         Temporary when the bus has no way to the coordinator; Refused when too many wait
-        already or no reply came in time. A cancelled caller leaves nothing behind here.
+        already or no reply came in time. A cancelled caller leaves nothing behind here, nor with the
+        coordinator a job that has not begun and is for nobody else.
         """
         if self._inbox is None:
             raise unavailable("the gateway is not ready")
@@ -72,11 +81,23 @@ class Requests:
                 event = make(request_id, self._inbox.address)
                 await self._bus.publish_event(project, Message(id=request_id, body=dump_event(event)))
                 return await future
+        except asyncio.CancelledError:
+            leaving = asyncio.create_task(self._withdraw(project, request_id))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+            raise
         except TimeoutError:
             text = f"no coordinator of {project!r} answered within {self._answer_seconds:g} s"
             raise unavailable(text) from None
         finally:
             del self._pending[request_id]
+
+    async def _withdraw(self, project: str, request_id: str) -> None:
+        event = RequestWithdrawn(id=f"{request_id}/withdrawn", request_id=request_id)
+        try:
+            await self._bus.publish_event(project, Message(id=event.id, body=dump_event(event)))
+        except Temporary as error:  # it is then done for nobody
+            _log.info("not withdrawn", request_id=request_id, reason=str(error))
 
     async def _take(self, message: Message) -> None:
         reply = load_reply(message.body)

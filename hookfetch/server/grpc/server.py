@@ -14,7 +14,7 @@ from hookfetch.core.errors import ConfigurationError
 from hookfetch.core.fencing import Fence
 from hookfetch.core.ports import Bus, Message, Subscription
 from hookfetch.server.grpc.log_window import LogWindow
-from hookfetch.server.grpc.messages import entry_wire
+from hookfetch.server.grpc.messages import entry_wire, listed_wire
 from hookfetch.server.grpc.operations import OperationsServicer
 from hookfetch.server.grpc.questions import Questions
 from hookfetch.server.grpc.refs import PROGRESS_SECONDS, RefServicer
@@ -62,7 +62,7 @@ class GrpcServer:
         self._bus = bus
         self._projects = frozenset(projects)
         self._listen = listen
-        self._window = LogWindow(entry_wire)
+        self._window = LogWindow(entry_wire, listed_wire)
         self._fences: dict[str, Fence] = {}
         self._requests = Requests(bus, answer_seconds=answer_seconds)
         self._questions = Questions(bus)

@@ -7,7 +7,7 @@ import grpc
 
 from hookfetch.core.events import FetchRequested, TrackRequested
 from hookfetch.core.jobs import Reply
-from hookfetch.server.grpc.errors import Answering, Refused, failed, invalid, not_found
+from hookfetch.server.grpc.errors import Answering, Refused, failed, invalid, not_found, unavailable
 from hookfetch.server.grpc.messages import change_messages, source_messages
 from hookfetch.server.grpc.requests import Request, Requests
 from hookfetch.v1 import sources_pb2, sources_pb2_grpc
@@ -73,6 +73,8 @@ class SourceServicer(sources_pb2_grpc.SourceServiceServicer):
             return reply
         if reply.outcome == "unknown_element":
             raise not_found("element", element, f"{project!r} has no element {element!r}")
+        if reply.outcome == "unavailable":
+            raise unavailable(reply.reason or "the coordinator gave no reason", reply.retry_after)
         if reply.outcome == "failed":
             reason = "TRACK_FAILED" if outcome == "tracked" else "FETCH_FAILED"
             raise failed(reason, reply.reason or "the coordinator gave no reason")

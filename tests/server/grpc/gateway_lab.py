@@ -9,7 +9,7 @@ from pathlib import Path
 from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.client import Client, RefUpdate, Watch
 from hookfetch.core.codec import dump_record, dump_reply, load_event
-from hookfetch.core.entries import RefUpdated
+from hookfetch.core.entries import LogEntry, RefUpdated
 from hookfetch.core.events import FetchRequested, TrackRequested
 from hookfetch.core.jobs import Change, Reply
 from hookfetch.core.ports import Bus, Message
@@ -42,7 +42,7 @@ def entry(
     )
 
 
-async def announce(bus: Bus, *entries: RefUpdated) -> None:
+async def announce(bus: Bus, *entries: LogEntry) -> None:
     for item in entries:
         await bus.publish_entry(Message(id=f"{item.project}/{item.number}", body=dump_record(item)))
 

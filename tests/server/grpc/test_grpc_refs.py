@@ -10,7 +10,7 @@ import pytest
 
 from hookfetch.client import Client, Compacted, InvalidRequest, NotFound, RefUpdate
 from hookfetch.core.codec import dump_record
-from hookfetch.core.entries import EpochBegan
+from hookfetch.core.entries import EpochBegan, RefSuperseded, Settlement
 from hookfetch.core.ports import Message
 from hookfetch.core.sources import Ref
 from hookfetch.server.grpc.log_window import LogWindow
@@ -126,8 +126,8 @@ async def test_a_cursor_before_what_is_kept_is_out_of_range_and_list_and_watch_l
             assert keys(await take(watch, 3)) == ["key-21", "key-22", "key-23"]
 
 
-def _small_window(encode: object) -> LogWindow:
-    return LogWindow(encode, max_entries=5)  # type: ignore[arg-type]  # the server's own function
+def _small_window(*codecs: object) -> LogWindow:
+    return LogWindow(*codecs, max_entries=5)  # type: ignore[arg-type]  # the server's own functions
 
 
 async def test_a_cursor_of_another_log_is_out_of_range(tmp_path: Path) -> None:
@@ -252,8 +252,8 @@ async def test_a_watcher_that_does_not_read_costs_no_queue_and_is_told_when_its_
 ) -> None:
     encoded: list[LogWindow] = []
 
-    def small(encode: object) -> LogWindow:
-        encoded.append(LogWindow(encode, max_bytes=2_000_000))  # type: ignore[arg-type]  # the server's own
+    def small(*codecs: object) -> LogWindow:
+        encoded.append(LogWindow(*codecs, max_bytes=2_000_000))  # type: ignore[arg-type]  # the server's own
         return encoded[-1]
 
     monkeypatch.setattr("hookfetch.server.grpc.server.LogWindow", small)
@@ -305,3 +305,30 @@ def test_a_response_from_ready_bytes_is_the_same_message() -> None:
         message.cursor = "c" * size
         expected = refs_pb2.WatchResponse(update=message).SerializeToString()
         assert watch_response(wire, "c" * size) == expected
+
+
+async def test_a_listing_has_the_newest_change_of_each_source_until_it_is_superseded(tmp_path: Path) -> None:
+    first, second, third = (entry(number, ref=f"ref-{number}") for number in (1, 2, 3))
+    second = replace(second, changes=(replace(second.changes[0], index=1),))
+    async with gateway(tmp_path, first, second, third) as lab:
+        (update,) = (await lab.client.list()).updates
+        assert [(change.index, change.ref) for change in update.changes] == [(0, "ref-3"), (1, "ref-2")]
+        assert update.element_key == "key-3"
+        gone = Settlement(index=0, kind="git_repo", url=None, announced="ref-3", committed="mine")
+        superseded = RefSuperseded(
+            log_id=third.log_id,
+            number=4,
+            project=third.project,
+            element=third.element,
+            causes=(),
+            announced_at=third.announced_at,
+            sources=(gone,),
+            revision=None,
+        )
+        await announce(lab.bus, superseded)
+        await until(lambda: lab.server._window.last == 4)  # noqa: SLF001 - what the gateway has read
+        (update,) = (await lab.client.list()).updates
+        assert [(change.index, change.ref) for change in update.changes] == [(1, "ref-2")]
+        await announce(lab.bus, replace(superseded, number=5, sources=(replace(gone, index=1),)))
+        await until(lambda: lab.server._window.last == 5)  # noqa: SLF001 - the same
+        assert (await lab.client.list()).updates == ()

@@ -40,6 +40,14 @@ def answer(event: TrackRequested | FetchRequested) -> Reply | None:
     if event.element == "bad.bst":
         reason = "git_repo: no such branch"
         return Reply(request_id=event.id, outcome="failed", element=event.element, reason=reason)
+    if event.element == "away.bst":
+        return Reply(
+            request_id=event.id,
+            outcome="unavailable",
+            element=event.element,
+            reason="source cache http://c: gone",
+            retry_after=8.0,
+        )
     if event.element == "swapped.bst":
         outcome = "fetched" if isinstance(event, TrackRequested) else "tracked"
     else:
@@ -173,6 +181,8 @@ RICH: list[tuple[str, str, grpc.StatusCode, type[Detail], Callable[[object], boo
      lambda it: (it.reason, it.domain) == ("TRACK_FAILED", "hookfetch")),
     ("sdk", "x.bst", grpc.StatusCode.UNAVAILABLE, error_details_pb2.RetryInfo,
      lambda it: it.retry_delay.seconds >= 1),
+    ("gnome", "away.bst", grpc.StatusCode.UNAVAILABLE, error_details_pb2.RetryInfo,
+     lambda it: it.retry_delay.seconds == 8),
 ]  # fmt: skip
 
 

@@ -3,8 +3,7 @@
 import pytest
 from pydantic import JsonValue
 
-from hookfetch.engine.addresses import is_remote
-from hookfetch.engine.refs import from_json, to_json
+from hookfetch.core.refs import from_json, to_json
 
 CASES: list[tuple[dict[str, JsonValue], JsonValue]] = [
     ({"ref": "1f0c"}, "1f0c"),
@@ -24,25 +23,3 @@ def test_a_ref_goes_to_json_and_back(keys: dict[str, JsonValue], ref: JsonValue)
 def test_no_ref_is_none_both_ways() -> None:
     assert to_json(None) is None
     assert from_json(None) is None
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        *("https://a.example/x.git", "http://127.0.0.1:8080/x", "ssh://git@a.example/x", "git://a.example/x"),
-        *("git@a.example:group/x.git", "ftp://a.example/x.tar", "HTTPS://A.EXAMPLE/x"),
-    ],
-)
-def test_other_machines_are_remote(url: str) -> None:
-    assert is_remote(url)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        *("file:///etc/hostname", "/etc/hostname", "../x.git", "--upload-pack=touch x", "", "https:///x"),
-        *("ext::sh -c touch% x", "fd::17", "--upload-pack=touch:x", "http://[::1"),
-    ],
-)
-def test_paths_options_and_programs_are_not(url: str) -> None:
-    assert not is_remote(url)
