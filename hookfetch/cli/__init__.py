@@ -16,6 +16,7 @@ from hookfetch.cli import (
     mirrors,
     operating,
     serving,
+    updates,
 )
 from hookfetch.cli.shared import Command
 
@@ -36,6 +37,7 @@ def main() -> None:
 for command in (
     *serving.COMMANDS,
     *asking.COMMANDS,
+    *updates.COMMANDS,
     *judging.COMMANDS,
     *dead.COMMANDS,
     *hooks.COMMANDS,
