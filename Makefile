@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test lint bench faults fuzz proto clean
+.PHONY: demo test lint bench bench-all faults fuzz proto clean
 
 demo: $(INSTALLED)
 	@$(BIN)/hookfetch demo
@@ -27,6 +27,10 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@$(BIN)/python -m bench
+
+# The same, and the long ones: many elements, the sweep of a whole project, a worker over 1,000 jobs.
+bench-all: $(INSTALLED)
+	@$(BIN)/python -m bench --all
 
 # Long runs: kills and freezes of every process, full disks, replays, and what became of every delivery (about
 # 8 minutes); then the same over a cluster of three, whose leaders are hit (about 5).
