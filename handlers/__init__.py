@@ -27,6 +27,7 @@ HANDLERS: dict[type[Event], Callable[[Any, ProjectState], list[Command]]] = {
     events.ResumeRequested: operating.on_resume_requested,
     events.RetryRequested: operating.on_retry_requested,
     events.ReleaseRequested: operating.on_release_requested,
+    events.CancelRequested: operating.on_cancel_requested,
     events.JobBegun: results.on_begun,
     events.JobTracked: results.on_tracked,
     events.JobDone: results.on_done,

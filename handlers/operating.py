@@ -1,12 +1,14 @@
-"""An operator pauses a project or lets it go on, and has elements tried again or let go."""
+"""An operator pauses a project or lets it go on, and has elements tried again, let go or left alone."""
 
 from collections.abc import Sequence
 from typing import Literal
 
 from hookfetch.core.commands import (
     Answer,
+    CallOff,
     Command,
     Conclude,
+    FinishJob,
     Forgive,
     Pause,
     Refresh,
@@ -14,10 +16,16 @@ from hookfetch.core.commands import (
     Resume,
     TryNow,
 )
-from hookfetch.core.events import PauseRequested, ReleaseRequested, ResumeRequested, RetryRequested
+from hookfetch.core.events import (
+    CancelRequested,
+    PauseRequested,
+    ReleaseRequested,
+    ResumeRequested,
+    RetryRequested,
+)
 from hookfetch.core.globs import Glob, is_glob
 from hookfetch.core.jobs import Reply
-from hookfetch.core.standing import AT_ONCE_MOST
+from hookfetch.core.standing import AT_ONCE_MOST, CANCELLED
 from hookfetch.core.state import ProjectState
 
 
@@ -73,6 +81,24 @@ def on_release_requested(event: ReleaseRequested, state: ProjectState) -> list[C
     return _replied(event, "released", found, commands, nothing, state)
 
 
+def on_cancel_requested(event: CancelRequested, state: ProjectState) -> list[Command]:
+    """End open jobs, whether they wait or run, and tell who waits for them; the next event begins anew."""
+    found = _matching(event.elements, [each.element for each in state.standing()])
+    reason = f"{CANCELLED}{event.by}"
+    commands: list[Command] = []
+    for element in found[:AT_ONCE_MOST]:
+        for job in state.jobs_of(element):
+            commands.append(FinishJob(job_id=job.id, outcome="nothing to do", reason=reason))
+            if job.runs:
+                commands.append(CallOff(job_id=job.id, attempt=job.attempt))
+            for client in job.clients:
+                reply = Reply(request_id=client.request_id, outcome="failed", element=element, reason=reason)
+                commands.append(Answer(reply_to=client.reply_to, reply=reply))
+    named = f"nothing that matches {event.elements!r}" if is_glob(event.elements) else event.elements
+    nothing = f"{named} has {'a' if is_glob(event.elements) else 'no'} job that waits or runs"
+    return _replied(event, "cancelled", found, commands, nothing, state)
+
+
 def _matching(text: str, elements: Sequence[str]) -> list[str]:
     """Return those of `elements` that the name or glob `text` means, in their order."""
     if not is_glob(text):
@@ -82,8 +108,8 @@ def _matching(text: str, elements: Sequence[str]) -> list[str]:
 
 
 def _replied(
-    event: RetryRequested | ReleaseRequested,
-    outcome: Literal["retried", "released"],
+    event: RetryRequested | ReleaseRequested | CancelRequested,
+    outcome: Literal["retried", "released", "cancelled"],
     found: Sequence[str],
     commands: Sequence[Command],
     nothing: str,

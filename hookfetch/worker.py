@@ -3,12 +3,14 @@ coordinator. Holds nothing; decides nothing.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
 import structlog
 
-from hookfetch.core.codec import dump_event, load_job, load_reply
+from hookfetch.core.codec import dump_event, load_job, load_question, load_reply
 from hookfetch.core.errors import CacheAway, ElementError, Temporary, Unwanted
 from hookfetch.core.events import (
     CacheAnswered,
@@ -19,7 +21,7 @@ from hookfetch.core.events import (
     JobTracked,
     SourceRef,
 )
-from hookfetch.core.jobs import Job
+from hookfetch.core.jobs import CalledOff, Job
 from hookfetch.core.ports import Bus, Engine, Inbox, Message, Subscription
 
 _log = structlog.get_logger(__name__)
@@ -43,19 +45,25 @@ class Worker:
         self._concurrency = concurrency
         self._subscription: Subscription | None = None
         self._inbox: Inbox | None = None
+        self._hearing: Subscription | None = None
         self._asking: dict[str, asyncio.Future[bool]] = {}
+        self._working: dict[asyncio.Timeout, Job] = {}
 
     async def start(self) -> None:
-        """Begin to take jobs."""
-        self._inbox = await self._bus.inbox(self._on_answer)
+        """Begin to take jobs. After a Temporary it may be called again."""
+        if self._inbox is None:
+            self._inbox = await self._bus.inbox(self._on_answer)
+        if self._hearing is None:
+            self._hearing = await self._bus.answer(self._on_told)
         self._subscription = await self._bus.work(self._on_message, self._concurrency)
 
     async def stop(self) -> None:
         """Take no more; what runs is finished or goes back."""
         if self._subscription is not None:
             await self._subscription.cancel()
-        if self._inbox is not None:
-            await self._inbox.cancel()
+        for heard in (self._hearing, self._inbox):
+            if heard is not None:
+                await heard.cancel()
 
     async def _on_message(self, message: Message) -> None:
         job = load_job(message.body)
@@ -78,7 +86,9 @@ class Worker:
         try:
             if probes:
                 job, away = await self._probed(job)
-            finished = await self._engine.run(job, on_tracked, partial(self._may_begin, job, message.attempt))
+            may_begin = partial(self._may_begin, job, message.attempt)
+            async with self._until_called_off(job):
+                finished = await self._engine.run(job, on_tracked, may_begin)
         except CacheAway as error:
             await self._hold(job, away or str(error), probes)
         except Unwanted:
@@ -107,6 +117,29 @@ class Worker:
                     descends=dict(finished.descends),
                 ),
             )
+
+    @asynccontextmanager
+    async def _until_called_off(self, job: Job) -> AsyncIterator[None]:
+        """End what is done inside, with Unwanted, as soon as `job` is called off. A job that is called off
+        before is not let begin."""
+        scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                self._working[scope] = job
+                yield
+        except TimeoutError as error:
+            if not scope.expired():
+                raise
+            raise Unwanted(f"{job.element}: called off") from error
+        finally:
+            self._working.pop(scope, None)
+
+    async def _on_told(self, message: Message) -> None:
+        told = load_question(message.body)
+        if isinstance(told, CalledOff):
+            for scope in [scope for scope, job in self._working.items() if told.means(job)]:
+                del self._working[scope]  # it can expire but once
+                scope.reschedule(asyncio.get_running_loop().time())
 
     async def _probed(self, job: Job) -> tuple[Job, str | None]:
         """Return the job as it goes on, and why its source cache is to be left alone; CacheAway when it does

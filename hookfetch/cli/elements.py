@@ -1,4 +1,4 @@
-"""`hookfetch elements`: which elements have work open, and an operator's word on those that fail."""
+"""`hookfetch elements`: which elements have work open, and an operator's word on it."""
 
 import json
 from dataclasses import asdict
@@ -14,7 +14,7 @@ _STATE = click.Choice(["set-aside", "held", "failing", "running", "waiting"])
 
 @click.group()
 def elements() -> None:
-    """Elements with work open: which wait, fail or are set aside; have them tried again."""
+    """Elements with work open: which wait, fail or are set aside; try them again, or end it."""
 
 
 @elements.command(name="list")
@@ -65,10 +65,12 @@ def elements_list(
 @json_option
 def elements_retry(element: str, project: str, server: str, as_json: bool) -> None:
     """Try what waits now, without waiting for the result; failures stay counted until it succeeds."""
+    from hookfetch.client.telling import rests_line
 
     async def send(operations: Any) -> None:
         done = await operations.retry(project, element)
         _tell(done, project, as_json=as_json, word="retried", line="tried now")
+        warn(rests_line([project] if done.paused else ()))
 
     run(asking(server, send))
 
@@ -80,24 +82,40 @@ def elements_retry(element: str, project: str, server: str, as_json: bool) -> No
 @json_option
 def elements_release(element: str, project: str, server: str, as_json: bool) -> None:
     """End quarantine and hold: count failures anew, follow rewritten history, and try it now."""
+    from hookfetch.client.telling import rests_line
 
     async def send(operations: Any) -> None:
         done = await operations.release(project, element)
         _tell(done, project, as_json=as_json, word="released", line="released, tried now")
+        warn(rests_line([project] if done.paused else ()))
+
+    run(asking(server, send))
+
+
+@elements.command(name="cancel")
+@click.argument("element", metavar="ELEMENT|GLOB")
+@click.option("--project", required=True)
+@server_option
+@json_option
+def elements_cancel(element: str, project: str, server: str, as_json: bool) -> None:
+    """End its jobs, whether they wait or run; the next push or request begins anew."""
+
+    async def send(operations: Any) -> None:
+        done = await operations.cancel(project, element)
+        _tell(done, project, as_json=as_json, word="cancelled", line="cancelled")
 
     run(asking(server, send))
 
 
 def _tell(done: Any, project: str, *, as_json: bool, word: str, line: str) -> None:
-    """Print the elements that are tried now, and what keeps others from it."""
-    from hookfetch.client.telling import left_line, rests_line
+    """Print the elements that were found, and how many are left."""
+    from hookfetch.client.telling import left_line
 
     for name in done.elements:
         click.echo(
             json.dumps({"project": project, "element": name, word: True}) if as_json else f"{name}  {line}"
         )
     warn(left_line(done.left))
-    warn(rests_line([project] if done.paused else ()))
 
 
 elements.add_command(why, "show")  # one report, found under both names

@@ -7,7 +7,15 @@ from typing import TypeVar
 import grpc
 
 from hookfetch.client.errors import from_rpc
-from hookfetch.client.stories import DeliveryPage, ElementPage, State, Story, TriedNow, value_of
+from hookfetch.client.stories import (
+    Cancelled,
+    DeliveryPage,
+    ElementPage,
+    State,
+    Story,
+    TriedNow,
+    value_of,
+)
 from hookfetch.core.questions import ElementReport
 from hookfetch.v1 import operations_pb2 as pb
 from hookfetch.v1 import operations_pb2_grpc
@@ -85,6 +93,12 @@ class Operations:
         request = pb.ReleaseElementsRequest(project=project, elements=elements)
         answer = await _result(lambda: self._stub.ReleaseElements(request, timeout=COMMAND_SECONDS))
         return value_of(answer, TriedNow)
+
+    async def cancel(self, project: str, elements: str) -> Cancelled:
+        """End the open jobs of an element, or of those that match a glob."""
+        request = pb.CancelElementsRequest(project=project, elements=elements)
+        answer = await _result(lambda: self._stub.CancelElements(request, timeout=COMMAND_SECONDS))
+        return value_of(answer, Cancelled)
 
     async def pause(self, projects: Sequence[str] = (), reason: str = "") -> tuple[str, ...]:
         """Pause projects, all without a name; return which."""

@@ -90,6 +90,14 @@ class TriedNow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """Elements whose open jobs ended; `left` more match."""
+
+    elements: tuple[str, ...] = ()
+    left: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """How the projects are; `silent` ones did not answer."""
 

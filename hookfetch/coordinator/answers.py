@@ -13,6 +13,7 @@ import structlog
 from hookfetch.coordinator.loader import Loader
 from hookfetch.core.codec import dump_answer, load_question
 from hookfetch.core.globs import Glob
+from hookfetch.core.jobs import CalledOff
 from hookfetch.core.ports import Bus, Message, Subscription
 from hookfetch.core.questions import (
     ENTRIES_MOST,
@@ -81,7 +82,7 @@ class Answers:
 
     async def _on_message(self, message: Message) -> None:
         question = load_question(message.body)
-        if not self._epoch():
+        if isinstance(question, CalledOff) or not self._epoch():
             return
         answer = await self._database.run(partial(self._answer, question=question))
         if answer is not None:

@@ -18,10 +18,11 @@ from hookfetch.coordinator.outbox import Outbox
 from hookfetch.coordinator.recovery import recover
 from hookfetch.coordinator.rest import Rest
 from hookfetch.coordinator.view import StoredState
-from hookfetch.core.codec import dump_reply, load_event
+from hookfetch.core.codec import dump_question, dump_reply, load_event
 from hookfetch.core.commands import Answer
 from hookfetch.core.errors import Replaced, Temporary
 from hookfetch.core.events import Event, Fact, PauseRequested, ResumeRequested, SweptFact
+from hookfetch.core.jobs import CalledOff
 from hookfetch.core.observation import RefFact, is_swept
 from hookfetch.core.ports import Bus, Message, Subscription
 from hookfetch.core.state import RetryPolicy
@@ -159,6 +160,8 @@ class Coordinator:
         self._outbox.wake()
         if execution.reload:
             self._loader.reload(execution.cause)
+        if execution.called_off:
+            await self._call_off(CalledOff(id=event.id, epoch=self._epoch, attempts=execution.called_off))
         for answer in execution.answers:
             await self._send(answer)
 
@@ -200,6 +203,14 @@ class Coordinator:
             follows=[f"{type(command).__name__} {_subject(command)}".strip() for command in commands],
         )
         return execution
+
+    async def _call_off(self, called_off: CalledOff) -> None:
+        try:
+            await self._bus.publish_question(Message(id=called_off.id, body=dump_question(called_off)))
+        except Temporary as error:
+            # A worker that does not hear it, for this or because the process ends here, works on for
+            # nothing: what it says of the attempt is stale.
+            _log.warning("not called off", jobs=list(called_off.attempts), reason=str(error))
 
     async def _send(self, answer: Answer) -> None:
         message = Message(id=answer.reply.request_id, body=dump_reply(answer.reply))

@@ -12,6 +12,7 @@ from hookfetch.core.commands import (
     BeginJob,
     CacheAnswers,
     CacheIsAway,
+    CallOff,
     Command,
     Conclude,
     FinishJob,
@@ -46,8 +47,8 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class Execution:
-    """Where an event's commands are stored. `answers` are sent, and the project is loaded
-    again (`reload`), once it is committed."""
+    """Where an event's commands are stored. `answers` are sent, attempts by job id are `called_off`, and the
+    project is loaded again (`reload`), once it is committed."""
 
     db: sqlite3.Connection
     project: str
@@ -58,6 +59,7 @@ class Execution:
     policy: Policy
     index: Index | None = None
     answers: list[Answer] = field(default_factory=list)
+    called_off: dict[str, int] = field(default_factory=dict)
     reload: bool = False
     joined: list[bool] = field(default_factory=list)
     announced: dict[str, int] = field(default_factory=dict)
@@ -99,6 +101,8 @@ class Execution:
                 observed.recall(self.db, repository, ref, oid)
             case FinishJob(job_id=job_id, outcome=outcome, reason=reason):
                 self._end(job_id, outcome, reason)
+            case CallOff(job_id=job_id, attempt=attempt):
+                self.called_off[job_id] = attempt
             case RetryJob(job_id=job_id, delay=delay, reason=reason):
                 jobs.put_back(self.db, job_id, self.now + delay, reason, failed=True)
             case SetAside(job_id=job_id, delay=delay, reason=reason, held=held):

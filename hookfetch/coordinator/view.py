@@ -13,9 +13,9 @@ from hookfetch.core.repository import RepositoryId
 from hookfetch.core.rewrites import Rewrite
 from hookfetch.core.sources import Ref
 from hookfetch.core.standing import ElementStanding
-from hookfetch.core.state import RetryPolicy, RunningJob
+from hookfetch.core.state import OpenJob, RetryPolicy, RunningJob
 from hookfetch.store import jobs, observed, outage, pause, refs, rewrites
-from hookfetch.store.standing import standing
+from hookfetch.store.standing import open_jobs, standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,10 @@ class StoredState:
     def waits(self, element: str) -> bool:
         """Return whether a job of `element` waits."""
         return jobs.waits(self.db, element)
+
+    def jobs_of(self, element: str) -> Sequence[OpenJob]:
+        """Return the open jobs of `element`."""
+        return open_jobs(self.db, element)
 
     def running(self, job_id: str) -> RunningJob | None:
         """Return a job that is with the workers."""

@@ -7,14 +7,16 @@ from pydantic import Field, TypeAdapter, ValidationError
 from hookfetch.core.entries import Record
 from hookfetch.core.errors import Permanent
 from hookfetch.core.events import Event
-from hookfetch.core.jobs import Job, Reply
+from hookfetch.core.jobs import CalledOff, Job, Reply
 from hookfetch.core.questions import AnyAnswer, AnyQuestion
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 _JOB = TypeAdapter(Job)
 _RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="type")])
 _REPLY = TypeAdapter(Reply)
-_QUESTION: TypeAdapter[AnyQuestion] = TypeAdapter(Annotated[AnyQuestion, Field(discriminator="type")])
+_QUESTION: TypeAdapter[AnyQuestion | CalledOff] = TypeAdapter(
+    Annotated[AnyQuestion | CalledOff, Field(discriminator="type")]
+)
 _ANSWER: TypeAdapter[AnyAnswer] = TypeAdapter(Annotated[AnyAnswer, Field(discriminator="type")])
 
 
@@ -70,13 +72,13 @@ def load_reply(data: bytes) -> Reply:
     return _load(_REPLY, data)
 
 
-def dump_question(question: AnyQuestion) -> bytes:
-    """Return a question as one line of JSON."""
+def dump_question(question: AnyQuestion | CalledOff) -> bytes:
+    """Return what is told to everyone as one line of JSON."""
     return _QUESTION.dump_json(question)
 
 
-def load_question(data: bytes) -> AnyQuestion:
-    """Return the question in `data`; Permanent when it is none."""
+def load_question(data: bytes) -> AnyQuestion | CalledOff:
+    """Return what was told to everyone, mostly a question; Permanent when it is neither."""
     return _load(_QUESTION, data)
 
 

@@ -119,6 +119,15 @@ class FinishJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallOff:
+    """The workers are told that nobody wants the job's `attempt` any more. Not stored, and perhaps not
+    heard: then it runs on for nothing, and its results are stale."""
+
+    job_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetryJob:
     """The job waits `delay` seconds and runs again."""
 
@@ -229,6 +238,7 @@ Command = (
     | Hear
     | BeginJob
     | FinishJob
+    | CallOff
     | RetryJob
     | HoldForCache
     | CacheIsAway

@@ -263,6 +263,17 @@ class ReleaseRequested:
     type: Literal["release_requested"] = "release_requested"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequested:
+    """An operator at the address `by` asked that the open jobs of `elements`, a name or a glob, end."""
+
+    id: str
+    elements: str
+    by: str
+    reply_to: str | None = None
+    type: Literal["cancel_requested"] = "cancel_requested"
+
+
 UpstreamFact = (
     BranchPushed | TagPushed | BranchDeleted | TagDeleted | ReleasePublished | RepositoryMoved | Pinged
 )
@@ -282,4 +293,5 @@ Event = (
     | ResumeRequested
     | RetryRequested
     | ReleaseRequested
+    | CancelRequested
 )

@@ -36,6 +36,21 @@ class Job:
     cache: CacheUse = "use"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalledOff:
+    """Nobody wants these `attempts` any more, by job id, that a coordinator handed out in `epoch`: told to
+    all workers, as a question is, and answered by none."""
+
+    id: str
+    epoch: int
+    attempts: dict[str, int]
+    type: Literal["called_off"] = "called_off"
+
+    def means(self, job: Job) -> bool:
+        """Return whether `job` is one of them."""
+        return job.epoch == self.epoch and job.attempt == self.attempts.get(job.id)
+
+
 def starting_refs(element: Element, proposed: Mapping[int, Ref]) -> tuple[SourceRef, ...]:
     """Return what a job of `element` starts from: what was announced last, else the branch's refs."""
     return tuple(
@@ -71,9 +86,9 @@ class Change:
 class Reply:
     """The answer to a client's request: tracked refs, a finished fetch, or why not; to a worker, whether
     the job that it would begin is wanted. `element` is empty
-    where the whole project was meant. `elements` are those that are tried now, and `left` is how many
-    more match; `paused` when they rest until the project is resumed. What is unavailable is worth asking for
-    again `retry_after` seconds later."""
+    where the whole project was meant. `elements` are those that are tried now, or cancelled, and `left` is
+    how many more match; `paused` when they rest until the project is resumed. What is unavailable is worth
+    asking for again `retry_after` seconds later."""
 
     request_id: str
     outcome: Literal[
@@ -86,6 +101,7 @@ class Reply:
         "resumed",
         "retried",
         "released",
+        "cancelled",
         "wanted",
         "unwanted",
     ]

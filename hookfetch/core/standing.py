@@ -7,7 +7,8 @@ ElementState = Literal["set aside", "held", "failing", "running", "waiting"]
 # In the order in which they want a person's look.
 STATES: tuple[ElementState, ...] = ("set aside", "held", "failing", "running", "waiting")
 
-AT_ONCE_MOST = 1000  # elements that one request retries or releases
+CANCELLED = "cancelled by "  # and who did: the reason with which a job ends
+AT_ONCE_MOST = 1000  # elements that one request retries, releases or cancels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

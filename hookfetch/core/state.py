@@ -45,6 +45,16 @@ class RunningJob:
     tracks: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenJob:
+    """A job that waits, or that is with the workers: then it `runs`, for the `attempt`th time."""
+
+    id: str
+    runs: bool
+    attempt: int
+    clients: tuple[Client, ...] = ()
+
+
 class ProjectState(Protocol):
     """A consistent view of one project at the time of one event."""
 
@@ -103,6 +113,9 @@ class ProjectState(Protocol):
 
     def waits(self, element: str) -> bool:
         """Return whether a job of `element` waits, to look again after any that runs."""
+
+    def jobs_of(self, element: str) -> Sequence[OpenJob]:
+        """Return the open jobs of `element`: at most one that runs, then at most one that waits."""
 
     def running(self, job_id: str) -> RunningJob | None:
         """Return a job that is with the workers, or None when it is not (any more)."""

@@ -9,6 +9,7 @@ from typing import Literal
 from hookfetch.core.kept import DeliveryRecord
 from hookfetch.core.questions import ElementReport, Ended, StoryJob
 from hookfetch.core.sources import Ref
+from hookfetch.core.standing import CANCELLED
 
 End = Literal["waiting", "dead", "open", "set aside", "done", "coalesced", "nothing to do", "stale"]
 ENDS: tuple[End, ...] = (
@@ -117,6 +118,9 @@ def _at_rest(report: ElementReport) -> str:
     never = [source for source in following if source.seen_since is None]
     if never:
         return f"Its upstream {never[0].repository} was not asked yet."
+    last = next((job for job in report.jobs if job.state == "ended"), None)
+    if last is not None and last.reason is not None and last.reason.startswith(CANCELLED):
+        return f"Its last job was {last.reason}: `hookfetch track`, or the next push, has it looked at again."
     for source in following:
         if not source.seen:
             return f"Nothing upstream in {source.repository} matches {', '.join(source.follows)}."

@@ -231,6 +231,9 @@ class WorkerProcess:
             await asyncio.wait_for(asyncio.shield(self._gone), within)
         except TimeoutError:
             await self.kill()
+        except asyncio.CancelledError:  # nobody will look after it any more
+            await self.kill()
+            raise
 
     async def kill(self) -> None:
         """Kill the worker; return once nothing of it is left."""

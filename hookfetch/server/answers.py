@@ -5,6 +5,7 @@ from typing import Protocol
 
 from hookfetch.core.codec import dump_answer, load_question
 from hookfetch.core.errors import HookfetchError, Temporary
+from hookfetch.core.jobs import CalledOff
 from hookfetch.core.kept import DeliveryFilter, DeliveryRecord
 from hookfetch.core.ports import Bus, Message, Subscription
 from hookfetch.core.questions import (
@@ -56,6 +57,8 @@ class IngressAnswers:
 
     async def _on_message(self, message: Message) -> None:
         question = load_question(message.body)
+        if isinstance(question, CalledOff):
+            return
         answer = await self._answer(question)
         if answer is not None:
             body = dump_answer(answer)

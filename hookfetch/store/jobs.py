@@ -151,9 +151,6 @@ def running(db: sqlite3.Connection, job_id: str) -> RunningJob | None:
     ).fetchone()
     if row is None:
         return None
-    clients = db.execute(
-        "SELECT request_id, reply_to, wants FROM job_clients WHERE job_id = ? ORDER BY request_id", (job_id,)
-    ).fetchall()
     return RunningJob(
         id=job_id,
         element=row[0],
@@ -161,8 +158,16 @@ def running(db: sqlite3.Connection, job_id: str) -> RunningJob | None:
         failures=row[2],
         asked=row[3] == 0,
         tracks=bool(row[4]),
-        clients=tuple(Client(request_id=r, reply_to=to, wants=wants) for r, to, wants in clients),
+        clients=clients(db, job_id),
     )
+
+
+def clients(db: sqlite3.Connection, job_id: str) -> tuple[Client, ...]:
+    """Return the clients that wait for a job."""
+    rows = db.execute(
+        "SELECT request_id, reply_to, wants FROM job_clients WHERE job_id = ? ORDER BY request_id", (job_id,)
+    )
+    return tuple(Client(request_id=r, reply_to=to, wants=wants) for r, to, wants in rows)
 
 
 def is_open(db: sqlite3.Connection, element: str) -> bool:

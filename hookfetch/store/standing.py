@@ -3,6 +3,8 @@
 import sqlite3
 
 from hookfetch.core.standing import ElementStanding, ElementState
+from hookfetch.core.state import OpenJob
+from hookfetch.store.jobs import clients
 from hookfetch.store.outage import current
 
 
@@ -39,3 +41,12 @@ def standing(db: sqlite3.Connection, now: float) -> list[ElementStanding]:
             ),
         )
     return sorted(found.values(), key=lambda each: (each.rank, each.element))
+
+
+def open_jobs(db: sqlite3.Connection, element: str) -> list[OpenJob]:
+    """Return the open jobs of `element`, the one that is handed out before the one that waits."""
+    rows = db.execute("SELECT id, state, attempt FROM jobs WHERE element = ? ORDER BY state", (element,))
+    return [
+        OpenJob(id=job_id, runs=state == "running", attempt=attempt, clients=clients(db, job_id))
+        for job_id, state, attempt in rows.fetchall()
+    ]

@@ -871,6 +871,55 @@ class ReleaseElementsResponse(_message.Message):
 Global___ReleaseElementsResponse: _TypeAlias = ReleaseElementsResponse  # noqa: Y015
 
 @_typing.final
+class CancelElementsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ELEMENTS_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    elements: _builtins.str
+    """A full name or a glob."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        elements: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elements", b"elements", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelElementsRequest: _TypeAlias = CancelElementsRequest  # noqa: Y015
+
+@_typing.final
+class CancelElementsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ELEMENTS_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    left: _builtins.int
+    """How many more match: ask again for them."""
+    @_builtins.property
+    def elements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 1000."""
+
+    def __init__(
+        self,
+        *,
+        elements: _abc.Iterable[_builtins.str] | None = ...,
+        left: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elements", b"elements", "left", b"left"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelElementsResponse: _TypeAlias = CancelElementsResponse  # noqa: Y015
+
+@_typing.final
 class SourceReport(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -75,6 +75,11 @@ class OperationsServiceStub:
                 request_serializer=hookfetch_dot_v1_dot_operations__pb2.ReleaseElementsRequest.SerializeToString,
                 response_deserializer=hookfetch_dot_v1_dot_operations__pb2.ReleaseElementsResponse.FromString,
                 _registered_method=True)
+        self.CancelElements = channel.unary_unary(
+                '/hookfetch.v1.OperationsService/CancelElements',
+                request_serializer=hookfetch_dot_v1_dot_operations__pb2.CancelElementsRequest.SerializeToString,
+                response_deserializer=hookfetch_dot_v1_dot_operations__pb2.CancelElementsResponse.FromString,
+                _registered_method=True)
         self.Pause = channel.unary_unary(
                 '/hookfetch.v1.OperationsService/Pause',
                 request_serializer=hookfetch_dot_v1_dot_operations__pb2.PauseRequest.SerializeToString,
@@ -159,6 +164,16 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CancelElements(self, request, context):
+        """Ends the open jobs of an element, or of all that match a glob, whether they wait or run: what they are
+        for ends as nothing to do, clients who wait for them are told so, and a worker that is on one ends it.
+        The next event of the element begins anew, failures forgotten. It does not wait for the worker.
+        NOT_FOUND: there is no such element. FAILED_PRECONDITION, reason NOTHING_TO_CANCEL: none has a job.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Pause(self, request, context):
         """Pauses projects: jobs in the background are not handed out and upstreams are not asked. Deliveries
         are accepted and matched, and requests of clients are served, as ever. Paused twice is paused.
@@ -218,6 +233,11 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.ReleaseElements,
                     request_deserializer=hookfetch_dot_v1_dot_operations__pb2.ReleaseElementsRequest.FromString,
                     response_serializer=hookfetch_dot_v1_dot_operations__pb2.ReleaseElementsResponse.SerializeToString,
+            ),
+            'CancelElements': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelElements,
+                    request_deserializer=hookfetch_dot_v1_dot_operations__pb2.CancelElementsRequest.FromString,
+                    response_serializer=hookfetch_dot_v1_dot_operations__pb2.CancelElementsResponse.SerializeToString,
             ),
             'Pause': grpc.unary_unary_rpc_method_handler(
                     servicer.Pause,
@@ -430,6 +450,33 @@ class OperationsService:
             '/hookfetch.v1.OperationsService/ReleaseElements',
             hookfetch_dot_v1_dot_operations__pb2.ReleaseElementsRequest.SerializeToString,
             hookfetch_dot_v1_dot_operations__pb2.ReleaseElementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelElements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hookfetch.v1.OperationsService/CancelElements',
+            hookfetch_dot_v1_dot_operations__pb2.CancelElementsRequest.SerializeToString,
+            hookfetch_dot_v1_dot_operations__pb2.CancelElementsResponse.FromString,
             options,
             channel_credentials,
             insecure,

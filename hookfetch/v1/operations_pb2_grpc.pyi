@@ -71,6 +71,12 @@ class OperationsServiceStub:
     NOT_FOUND: there is no such element. FAILED_PRECONDITION, reason NOTHING_TO_RELEASE: none is set aside,
     held or failing.
     """
+    CancelElements: _grpc.UnaryUnaryMultiCallable[_operations_pb2.CancelElementsRequest, _operations_pb2.CancelElementsResponse]
+    """Ends the open jobs of an element, or of all that match a glob, whether they wait or run: what they are
+    for ends as nothing to do, clients who wait for them are told so, and a worker that is on one ends it.
+    The next event of the element begins anew, failures forgotten. It does not wait for the worker.
+    NOT_FOUND: there is no such element. FAILED_PRECONDITION, reason NOTHING_TO_CANCEL: none has a job.
+    """
     Pause: _grpc.UnaryUnaryMultiCallable[_operations_pb2.PauseRequest, _operations_pb2.PauseResponse]
     """Pauses projects: jobs in the background are not handed out and upstreams are not asked. Deliveries
     are accepted and matched, and requests of clients are served, as ever. Paused twice is paused.
@@ -117,6 +123,12 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     rewrite that is held is followed from now, and it is tried now. It does not wait for the result.
     NOT_FOUND: there is no such element. FAILED_PRECONDITION, reason NOTHING_TO_RELEASE: none is set aside,
     held or failing.
+    """
+    CancelElements: _aio.UnaryUnaryMultiCallable[_operations_pb2.CancelElementsRequest, _operations_pb2.CancelElementsResponse]  # type: ignore[assignment]
+    """Ends the open jobs of an element, or of all that match a glob, whether they wait or run: what they are
+    for ends as nothing to do, clients who wait for them are told so, and a worker that is on one ends it.
+    The next event of the element begins anew, failures forgotten. It does not wait for the worker.
+    NOT_FOUND: there is no such element. FAILED_PRECONDITION, reason NOTHING_TO_CANCEL: none has a job.
     """
     Pause: _aio.UnaryUnaryMultiCallable[_operations_pb2.PauseRequest, _operations_pb2.PauseResponse]  # type: ignore[assignment]
     """Pauses projects: jobs in the background are not handed out and upstreams are not asked. Deliveries
@@ -203,6 +215,18 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         rewrite that is held is followed from now, and it is tried now. It does not wait for the result.
         NOT_FOUND: there is no such element. FAILED_PRECONDITION, reason NOTHING_TO_RELEASE: none is set aside,
         held or failing.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelElements(
+        self,
+        request: _operations_pb2.CancelElementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.CancelElementsResponse, _abc.Awaitable[_operations_pb2.CancelElementsResponse]]:
+        """Ends the open jobs of an element, or of all that match a glob, whether they wait or run: what they are
+        for ends as nothing to do, clients who wait for them are told so, and a worker that is on one ends it.
+        The next event of the element begins anew, failures forgotten. It does not wait for the worker.
+        NOT_FOUND: there is no such element. FAILED_PRECONDITION, reason NOTHING_TO_CANCEL: none has a job.
         """
 
     @_abc_1.abstractmethod

@@ -15,7 +15,7 @@ from hookfetch.coordinator.loader import Loader
 from hookfetch.core.codec import dump_event, load_record, load_reply
 from hookfetch.core.entries import EpochBegan, PauseChanged, RefLanded, RefSuperseded, RefUpdated
 from hookfetch.core.errors import Unwanted
-from hookfetch.core.events import BranchPushed, FetchRequested, SourceRef, TrackRequested
+from hookfetch.core.events import BranchPushed, CancelRequested, FetchRequested, SourceRef, TrackRequested
 from hookfetch.core.jobs import Job, Reply
 from hookfetch.core.own import OwnBranch
 from hookfetch.core.policy import Policy
@@ -51,6 +51,7 @@ class FakeEngine:
         self.load_gate = asyncio.Event()
         self.load_gate.set()
         self.ran: list[Job] = []
+        self.cut_off = 0  # runs that were cancelled
         self.seconds = 0.0  # that a job takes after it looked at the upstream
         self.free = asyncio.Event()  # before a job begins
         self.free.set()
@@ -73,7 +74,11 @@ class FakeEngine:
             raise Unwanted(job.element)
         self.ran.append(job)
         ref = self.upstream.get(job.element, OLD)
-        await self.gate.wait()
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cut_off += 1
+            raise
         await asyncio.sleep(self.seconds)
         if isinstance(ref, Exception):
             raise ref
@@ -187,7 +192,7 @@ class Service:
         )
         await self.bus.publish_fact([routing_key(repository)], Message(id=event.id, body=dump_event(event)))
 
-    async def ask(self, event: TrackRequested | FetchRequested) -> Reply:
+    async def ask(self, event: TrackRequested | FetchRequested | CancelRequested) -> Reply:
         await self.bus.publish_event(self.project, Message(id=event.id, body=dump_event(event)))
         await until(lambda: event.id in self.replies)
         return self.replies[event.id]

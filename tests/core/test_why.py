@@ -36,6 +36,10 @@ PAUSED = Paused(since=NOW - 30, reason="a freeze", by="ipv4:127.0.0.1:1")
         (replace(AT_REST, sources=(replace(SOURCE, seen=()),)), "matches refs/heads/main"),
         (replace(AT_REST, jobs=(JOB,)), "waits for a free worker"),
         (
+            replace(AT_REST, jobs=(replace(JOB, state="ended", reason="cancelled by ipv4:127.0.0.1:1"),)),
+            "last job was cancelled by ipv4:127.0.0.1:1: `hookfetch track`",
+        ),
+        (
             replace(AT_REST, jobs=(replace(JOB, state="running", started_at=NOW - 7),)),
             "worked on since 1970-01-12 13:46:33 UTC (7 s ago)",
         ),

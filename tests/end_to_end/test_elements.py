@@ -12,7 +12,7 @@ from tests.end_to_end.conftest import WITHIN, Service, Start
 pytestmark = pytest.mark.engine
 
 
-async def test_an_element_is_set_aside_retried_and_released(start: Start) -> None:
+async def test_an_element_is_set_aside_retried_released_and_cancelled(start: Start) -> None:
     service = await start(None, "[retry]\nattempts = 1\n")
     await service.ready()
     project, lost = service.lab.project, ("--project", service.lab.project)
@@ -50,6 +50,23 @@ async def test_an_element_is_set_aside_retried_and_released(start: Start) -> Non
         f"hookfetch: {project}: nothing that matches 'a*' is set aside, held or failing: see "
     )
     assert said.count("\n") == 1
+
+    await service.client.operations.pause([project])
+    delivery = await service.post("alpha", *await service.push("alpha", "never mind"))
+    async with asyncio.timeout(WITHIN):
+        while not (await service.client.operations.elements(states=["waiting"])).elements:
+            await asyncio.sleep(0.05)
+    assert await _hookfetch(service, "elements", "cancel", "alpha.bst", *lost) == (
+        0,
+        "alpha.bst  cancelled\n",
+        "",
+    )
+    story = await service.ended(delivery)
+    assert story.outcome == "nothing to do"
+    assert (story.reason or "").startswith("cancelled by ")
+    code, out, said = await _hookfetch(service, "elements", "cancel", "alpha.bst", *lost)
+    assert (code, out) == (1, "")
+    assert said.startswith(f"hookfetch: {project}: alpha.bst has no job that waits or runs: see ")
 
 
 async def _listed(service: Service, failures: int) -> None:

@@ -143,6 +143,37 @@ async def test_a_job_beyond_its_deadline_is_ended_with_all_it_started(lab_with_s
         assert (await bench.run("glib.bst")).refs[0].ref is not None
 
 
+async def test_a_cancelled_job_is_ended_with_all_it_started_and_leaves_its_mirror_to_the_next(
+    lab_with_stall: Lab,
+) -> None:
+    async with running(lab_with_stall, None) as bench:
+        running_job, pids = await start_stalling(bench)
+        running_job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running_job
+        assert not living(pids)
+        again, _ = await start_stalling(bench)  # the one process is free, and so is the mirror
+        again.cancel()
+        await asyncio.wait({again})
+        assert (await bench.run("glib.bst")).refs[0].ref is not None
+
+
+async def test_a_worker_that_is_leaving_is_killed_when_nobody_waits_for_it_any_more(
+    lab_with_stall: Lab,
+) -> None:
+    async with running(lab_with_stall, None) as bench:
+        await bench.engine.load("lab")
+        pids = descendants(lab_with_stall)
+        ((_, worker),) = bench.engine._idle  # noqa: SLF001  no job can be cancelled at that very moment
+        os.kill(worker.pid, signal.SIGSTOP)  # it does not leave by itself
+        leaving = asyncio.ensure_future(worker.end(60.0))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        assert not living(pids)
+
+
 async def test_a_stalled_upstream_holds_up_no_other_element(lab_with_stall: Lab) -> None:
     async with running(lab_with_stall, None, processes=2) as bench:
         running_job, _ = await start_stalling(bench)

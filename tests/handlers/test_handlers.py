@@ -42,7 +42,7 @@ from hookfetch.core.repository import RepositoryId, identify
 from hookfetch.core.rewrites import Rewrite
 from hookfetch.core.sources import Element, Ref, Source
 from hookfetch.core.standing import ElementStanding
-from hookfetch.core.state import RetryPolicy, RunningJob
+from hookfetch.core.state import OpenJob, RetryPolicy, RunningJob
 from hookfetch.handlers import HANDLERS, decide
 
 URL = "https://example.org/group/glib.git"
@@ -76,6 +76,7 @@ class State:
     refs: dict[str, dict[int, Ref]] = field(default_factory=dict)
     jobs: dict[str, RunningJob] = field(default_factory=dict)
     open_jobs: frozenset[str] = frozenset()
+    work: dict[str, list[OpenJob]] = field(default_factory=dict)
 
     policy: Policy = field(default_factory=Policy)
     warned: dict[str, list[Rewrite]] = field(default_factory=dict)
@@ -110,6 +111,9 @@ class State:
 
     def busy(self, element: str) -> bool:
         return element in self.open_jobs
+
+    def jobs_of(self, element: str) -> list[OpenJob]:
+        return self.work.get(element, [])
 
     def running(self, job_id: str) -> RunningJob | None:
         return self.jobs.get(job_id)

@@ -2,10 +2,22 @@
 
 import pytest
 
-from hookfetch.core.commands import Answer, Command, Conclude, Forgive, Refresh, Release, TryNow
-from hookfetch.core.events import ReleaseRequested, RetryRequested
+from hookfetch.core.commands import (
+    Answer,
+    CallOff,
+    Client,
+    Command,
+    Conclude,
+    FinishJob,
+    Forgive,
+    Refresh,
+    Release,
+    TryNow,
+)
+from hookfetch.core.events import CancelRequested, ReleaseRequested, RetryRequested
 from hookfetch.core.jobs import Reply
 from hookfetch.core.standing import AT_ONCE_MOST, ElementStanding
+from hookfetch.core.state import OpenJob
 from hookfetch.handlers import decide
 from tests.handlers.test_handlers import State
 from tests.handlers.test_rewritten_history import rewrite
@@ -19,12 +31,16 @@ def release(elements: str) -> ReleaseRequested:
     return ReleaseRequested(id="r", elements=elements, reply_to="inbox")
 
 
+def cancel(elements: str) -> CancelRequested:
+    return CancelRequested(id="r", elements=elements, by="ipv4:192.0.2.1:5", reply_to="inbox")
+
+
 def work(commands: list[Command]) -> list[Command]:
     return [command for command in commands if not isinstance(command, Answer | Conclude)]
 
 
 def reply(commands: list[Command]) -> Reply:
-    [answer] = [command for command in commands if isinstance(command, Answer)]
+    *_, answer = [command for command in commands if isinstance(command, Answer)]
     assert (answer.reply_to, answer.reply.request_id) == ("inbox", "r")
     return answer.reply
 
@@ -127,10 +143,51 @@ def test_a_release_without_anything_to_let_go_says_why(elements: str, outcome: s
     assert (reply(commands).outcome, reply(commands).reason) == (outcome, reason)
 
 
+CANCELLED = "cancelled by ipv4:192.0.2.1:5"
+
+
+def test_a_cancel_ends_what_runs_and_what_waits_and_tells_who_waits_for_it() -> None:
+    client = Client(request_id="t", reply_to="its inbox", wants="track")
+    runs = OpenJob(id="j1", runs=True, attempt=4)
+    waits = OpenJob(id="j2", runs=False, attempt=1, clients=(client,))
+    commands = decide(cancel("again.bst"), state(work={"again.bst": [runs, waits]}))
+    told = Reply(request_id="t", outcome="failed", element="again.bst", reason=CANCELLED)
+    assert commands[:-1] == [
+        Conclude(outcome="done"),
+        FinishJob(job_id="j1", outcome="nothing to do", reason=CANCELLED),
+        CallOff(job_id="j1", attempt=4),
+        FinishJob(job_id="j2", outcome="nothing to do", reason=CANCELLED),
+        Answer(reply_to="its inbox", reply=told),
+    ]
+    answer = reply(commands)
+    assert (answer.outcome, answer.elements, answer.left) == ("cancelled", ("again.bst",), 0)
+
+
+def test_a_cancel_by_glob_is_of_every_open_job_that_matches() -> None:
+    jobs = {name: [OpenJob(id=name[0], runs=False, attempt=0)] for name in OPEN}
+    commands = decide(cancel("*e*"), state(work=jobs))
+    assert [each.job_id for each in work(commands) if isinstance(each, FinishJob)] == ["a", "h", "d"]
+    assert reply(commands).elements == ("aside.bst", "held.bst", "due.bst")
+
+
+@pytest.mark.parametrize(
+    ("elements", "outcome", "reason"),
+    [
+        ("glib.bst", "failed", "glib.bst has no job that waits or runs"),
+        ("nobody.bst", "unknown_element", "nobody.bst has no job that waits or runs"),
+        ("x*", "failed", "nothing that matches 'x*' has a job that waits or runs"),
+    ],
+)
+def test_a_cancel_without_anything_to_end_says_why(elements: str, outcome: str, reason: str) -> None:
+    commands = decide(cancel(elements), state())
+    assert work(commands) == []
+    assert (reply(commands).outcome, reply(commands).reason) == (outcome, reason)
+
+
 def test_one_request_takes_a_bounded_number_and_says_how_many_are_left() -> None:
     names = [f"{number:05}.bst" for number in range(AT_ONCE_MOST + 7)]
     stands = [ElementStanding(element=name, state="set aside", failures=3, due_at=9.0) for name in names]
-    for asked in (retry("*"), release("*")):
+    for asked in (retry("*"), release("*"), cancel("*")):
         answer = reply(decide(asked, State(stands=stands, open_jobs=frozenset(names))))
         assert (answer.elements, answer.left) == (tuple(names[:AT_ONCE_MOST]), 7)
 

@@ -1,4 +1,4 @@
-"""The calls about elements with open jobs: which there are, retry, release. Part of OperationsService."""
+"""The calls about elements with open jobs: list, retry, release, cancel. Part of OperationsService."""
 
 import asyncio
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import cast
 
 import structlog
 
-from hookfetch.core.events import ReleaseRequested, RetryRequested
+from hookfetch.core.events import CancelRequested, ReleaseRequested, RetryRequested
 from hookfetch.core.jobs import Reply
 from hookfetch.core.questions import PAGE_MOST, ElementsAsked, ProjectElements
 from hookfetch.core.standing import STATES, ElementStanding, ElementState
@@ -95,6 +95,17 @@ class ElementCalls:
         )
         _log.warning("released", project=request.project, elements=reply.elements, by=by)
         return pb.ReleaseElementsResponse(elements=reply.elements, left=reply.left, paused=reply.paused)
+
+    async def cancel(self, request: pb.CancelElementsRequest, by: str) -> pb.CancelElementsResponse:
+        """Have open jobs of elements ended for the peer `by`."""
+        reply = await self._ask(
+            request.project,
+            request.elements,
+            lambda key, inbox: CancelRequested(id=key, elements=request.elements, by=by, reply_to=inbox),
+            "NOTHING_TO_CANCEL",
+        )
+        _log.warning("cancelled", project=request.project, elements=reply.elements, by=by)
+        return pb.CancelElementsResponse(elements=reply.elements, left=reply.left)
 
     async def _ask(
         self, project: str, elements: str, make: Callable[[str, str], Request], nothing: str

@@ -197,6 +197,13 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
         async with Answering(context):
             return await self._elements.release(request, peer(context))
 
+    async def CancelElements(  # noqa: N802  the contract's name
+        self, request: pb.CancelElementsRequest, context: Context
+    ) -> pb.CancelElementsResponse:
+        """End the open jobs of elements."""
+        async with Answering(context):
+            return await self._elements.cancel(request, peer(context))
+
     async def Pause(  # noqa: N802  the contract's name
         self, request: pb.PauseRequest, context: Context
     ) -> pb.PauseResponse:

@@ -9,6 +9,7 @@ import structlog
 from hookfetch.core.codec import dump_event, load_reply
 from hookfetch.core.errors import Temporary
 from hookfetch.core.events import (
+    CancelRequested,
     FetchRequested,
     PauseRequested,
     ReleaseRequested,
@@ -28,7 +29,13 @@ MAX_PENDING = 1000
 ANSWER_SECONDS = 1800.0
 
 Request = (
-    TrackRequested | FetchRequested | PauseRequested | ResumeRequested | RetryRequested | ReleaseRequested
+    TrackRequested
+    | FetchRequested
+    | PauseRequested
+    | ResumeRequested
+    | RetryRequested
+    | ReleaseRequested
+    | CancelRequested
 )
 
 

@@ -1,4 +1,4 @@
-"""An operator's calls on elements that fail: which there are, retry, release."""
+"""An operator's calls on elements that fail: which there are, retry, release, cancel."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -68,6 +68,31 @@ async def test_a_retry_counts_on_until_it_succeeds_and_a_release_counts_anew(
         assert (await lab.operations.elements()).elements == ()
 
 
+async def test_a_cancel_ends_a_run_and_who_waits_for_it_hears_by_whom(
+    tmp_path: Path, amqp: str | None
+) -> None:
+    engine = FakeEngine(a=NEW)
+    bus = None if amqp is None else RabbitBus(amqp, confirm_timeout=10.0)
+    if bus is not None:
+        await bus.start()
+    project = "p" if amqp is None else unique("p")
+    async with operated(tmp_path, engine, (project,), bus=bus, project=project) as lab:
+        engine.gate.clear()
+        asked = asyncio.ensure_future(lab.client.track(project, "a.bst"))
+        await until(lambda: len(engine.ran) == 1)
+        done = await lab.operations.cancel(project, "a*")
+        assert (done.elements, done.left) == (("a.bst",), 0)
+        with pytest.raises(WorkFailed, match=r"cancelled by ipv4:127\.0\.0\.1:"):
+            await asked
+        await until(lambda: engine.cut_off == 1)
+        assert (await lab.operations.elements()).elements == ()
+        report = await lab.operations.explain(project, "a.bst")
+        assert report.jobs[0].reason is not None
+        assert report.jobs[0].reason.startswith("cancelled by ")
+        engine.gate.set()
+        assert (await lab.client.track(project, "a.bst")).refs[0].ref == NEW
+
+
 async def test_elements_are_listed_in_pages_those_that_want_a_look_first(tmp_path: Path) -> None:
     engine = FakeEngine(a=NEW, b=ElementError("404"))
     async with operated(tmp_path, engine) as lab:
@@ -113,7 +138,7 @@ async def test_what_cannot_be_done_says_why(tmp_path: Path) -> None:
     engine = FakeEngine(a=NEW)
     async with operated(tmp_path, engine) as lab:
         operations = lab.operations
-        for call in (operations.retry, operations.release):
+        for call in (operations.retry, operations.release, operations.cancel):
             with pytest.raises(NotFound, match="'elsewhere'"):
                 await call("elsewhere", "a.bst")
             with pytest.raises(NotFound, match=r"'p' has no element 'nobody\.bst'"):
