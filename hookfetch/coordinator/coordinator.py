@@ -34,6 +34,7 @@ from hookfetch.upstreams.sweeps import Accept, Sweeping
 _log = structlog.get_logger(__name__)
 
 _PAUSE = 5.0  # seconds after a bug
+_TOLD_WITHIN = 2.0  # seconds
 
 
 class Coordinator:
@@ -157,6 +158,9 @@ class Coordinator:
             return
         if isinstance(event, PauseRequested | ResumeRequested):
             await self._rest.read(self._database)
+            # An order that was answered outlives this coordinator and its disk, if the bus is there at all.
+            if not await self._outbox.empty(_TOLD_WITHIN):
+                _log.warning("pause not published yet", project=self._project, delivery_id=execution.cause)
         self._outbox.wake()
         if execution.reload:
             self._loader.reload(execution.cause)

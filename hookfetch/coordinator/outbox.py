@@ -48,11 +48,23 @@ class Outbox:
         self._loader = loader
         self._clock = clock
         self._woken = asyncio.Event()
+        self._emptied = asyncio.Event()
         self.epoch = 0
 
     def wake(self) -> None:
         """Look into the store now."""
         self._woken.set()
+
+    async def empty(self, within: float) -> bool:
+        """Return once the bus has every entry that is stored by now, or False after `within` seconds."""
+        self._emptied.clear()
+        self.wake()
+        try:
+            async with asyncio.timeout(within):
+                await self._emptied.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def run(self) -> None:
         """Publish for ever; while the bus is not there, try again with growing pauses. Replaced when
@@ -62,6 +74,8 @@ class Outbox:
             self._woken.clear()
             try:
                 await self.publish_entries()
+                if not self._woken.is_set():  # else something was stored that may not be among them
+                    self._emptied.set()
                 await self._publish_jobs()
             except Replaced:
                 raise
