@@ -5,7 +5,7 @@ digests, link targets and the executable bit, as BuildStream stores sources.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -79,8 +79,9 @@ class Directory:
         """Return the digest of the encoded message."""
         return digest_of(self.encoded)
 
-    def contents(self) -> dict[Digest, Content]:
-        """Return everything that a cache needs to hold this: encoded directories and files."""
+    def contents(self, known: Callable[[Digest], bool] | None = None) -> dict[Digest, Content]:
+        """Return everything that a cache needs to hold this: encoded directories and files. Of a `known`
+        directory that is the directory alone, without what is below it."""
         found: dict[Digest, Content] = {}
         waiting = [self]
         while waiting:
@@ -88,10 +89,23 @@ class Directory:
             if directory.digest in found:
                 continue
             found[directory.digest] = directory.encoded
+            if known is not None and known(directory.digest):
+                continue
             for file in directory.files.values():
                 found[file.digest] = file.content
             waiting += directory.directories.values()
         return found
+
+    def below(self) -> Iterator["Directory"]:
+        """Yield this directory and all that are below it, each once."""
+        seen: set[Digest] = set()
+        waiting = [self]
+        while waiting:
+            directory = waiting.pop()
+            if directory.digest not in seen:
+                seen.add(directory.digest)
+                waiting += directory.directories.values()
+                yield directory
 
     def under(self, path: str | None) -> "Directory":
         """Return a directory that has this one at `path`; Unsuited unless that is plain names with `/`

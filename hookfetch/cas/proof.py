@@ -41,6 +41,7 @@ class RemoteCache:
     def __init__(self, servers: Servers, lease: float = 0.0) -> None:
         self._servers = servers
         self._leases = Leases(lease)
+        self.lost = False  # whether the last answer was no although an index had the name
 
     def holds(self, element_key: str, *, walk: bool = False) -> bool:
         """Return whether the sources of `element_key` can be had from here: every index has the name and
@@ -72,17 +73,19 @@ class RemoteCache:
         return True
 
     def _holds(self, element_key: str, walk: bool) -> bool:
+        self.lost = False
         messages: dict[str, Any] = {}
         for index in self._servers.indexes:
             digest = _asset(index, SOURCE_URN + element_key)
             if digest is None:
                 return False
             messages[digest.hash] = digest
-        return all(
+        self.lost = not all(
             self._has_tree(storage, digest, walk)
             for storage in self._servers.storages
             for digest in messages.values()
         )
+        return not self.lost
 
     def _has_tree(self, storage: Server, digest: Any, walk: bool) -> bool:
         lease = (storage, digest.hash)

@@ -3,12 +3,13 @@ each index. Doing it again changes nothing.
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from hookfetch.cas.channel import TIMEOUT, Server, Servers
 from hookfetch.cas.directories import Content, Digest, Directory, digest_of
+from hookfetch.cas.leases import Leases
 from hookfetch.cas.proof import SOURCE_URN, Published, message_of
 from hookfetch.cas.protos import bytestream_pb2, remote_asset_pb2, remote_execution_pb2, source_pb2
 from hookfetch.core.errors import Temporary
@@ -16,16 +17,26 @@ from hookfetch.core.errors import Temporary
 _ASKED = 10_000  # digests at once: under 1 MB of the usual 4 MB a message
 _BATCH = 1024 * 1024  # bytes of content in one message, as BuildStream has it
 _BATCH_BLOBS = 2_000  # as many: each has its digest and length besides
+_LEASED = 100_000  # directories
 _LARGE_TIMEOUT = 300.0  # seconds for one blob over a batch's size
 
 ReadContent = Callable[[Content], bytes]
 
 
 class Publisher:
-    """Sends to all `servers`; usable from one thread."""
+    """Sends to all `servers`; usable from one thread.
 
-    def __init__(self, servers: Servers) -> None:
+    For `lease` seconds after a directory was published only the directory itself is asked for, not what is
+    below it: of a large tree most is as it was.
+    """
+
+    def __init__(self, servers: Servers, lease: float = 0.0) -> None:
         self._servers = servers
+        self._leases = Leases(lease, _LEASED)
+
+    def distrust(self) -> None:
+        """Take nothing as published any more: the servers lost something."""
+        self._leases.end_all()
 
     def publish(
         self, element_key: str, root: Directory, sources: Mapping[str, Directory], read: ReadContent
@@ -39,16 +50,33 @@ class Publisher:
         message = source_pb2.Source()
         message.files.hash, message.files.size_bytes = root.digest
         encoded = message.SerializeToString()
-        contents: dict[Digest, Content] = {digest_of(encoded): encoded}
-        for directory in (root, *sources.values()):
-            contents |= directory.contents()
-        sent = {}
-        for storage in self._servers.storages:
-            sent[storage.url] = _missing(storage, contents)
-            _upload(storage, sent[storage.url], contents, read)
+        staged = (root, *sources.values())
+        sent = {
+            storage.url: self._send(storage, {digest_of(encoded): encoded}, staged, read)
+            for storage in self._servers.storages
+        }
         for index in self._servers.indexes:
             _name(index, element_key, digest_of(encoded), root.digest, sources)
         return Published(digest_of(encoded), sent)
+
+    def _send(
+        self, storage: Server, more: Mapping[Digest, Content], staged: Sequence[Directory], read: ReadContent
+    ) -> list[Digest]:
+        def known(digest: Digest) -> bool:
+            return self._leases.lasts((storage.url, digest))
+
+        while True:
+            contents = dict(more)
+            for directory in staged:
+                contents |= directory.contents(known)
+            missing = _missing(storage, contents)
+            if not any(map(known, missing)):
+                break
+            self.distrust()  # it was made anew, or expires sooner: ask for everything
+        _upload(storage, missing, contents, read)
+        for directory in {each for top in staged for each in top.below()}:
+            self._leases.grant((storage.url, directory.digest))
+        return missing
 
 
 def _name(

@@ -38,7 +38,7 @@ class Caching:
         self._cache = RemoteCache(self._servers, start.cache_lease) if start.source_cache else None
         self._shortcut: Shortcut | None = None
         if self._cache is not None and start.shortcut:
-            self._shortcut = Shortcut(self._servers, directory / "shortcut")
+            self._shortcut = Shortcut(self._servers, directory / "shortcut", start.cache_lease)
 
     @property
     def is_there(self) -> bool:
@@ -99,6 +99,8 @@ class Caching:
         if self._shortcut is None or not self._shortcut.serves(listed):
             return False
         assert self._cache is not None
+        if self._cache.lost:
+            self._shortcut.distrust()
         try:
             with timed(milliseconds, "fetch"):
                 self._shortcut.download(listed)
@@ -108,6 +110,7 @@ class Caching:
                 if self._cache.confirms(key, published):
                     return True
             reason = "what was just pushed is not all there"
+            self._shortcut.distrust()
         except CacheAway:
             raise
         except Unsuited as error:

@@ -9,7 +9,7 @@ import hashlib
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,34 @@ def _fetch_branch(source: Any) -> None:
         mirror, url = _mirror_and_url(source)
         _make(mirror)
         _fetch(mirror, url, {names[0]: names[0]}, _whole(mirror))
+
+
+def begin_fetching(sources: Iterable[Any], until: ExitStack) -> None:
+    """Begin to fetch the branches that `git_repo` sources follow, while they are tracked: tracking asks the
+    upstream for refs alone, and most often it is a push that it is done for. The end of `until` waits for it.
+
+    What comes of it is looked at by `refresh_for_fetching`, which fetches what is not there then.
+    """
+    for source in sources:
+        begun = _begin_fetch(source)
+        if begun is not None:
+            until.enter_context(begun)
+
+
+def _begin_fetch(source: Any) -> "subprocess.Popen[bytes] | None":
+    if source.get_kind() != "git_repo" or source.ref_format.value == "git-describe":
+        return None
+    mirror, url = _mirror_and_url(source)
+    names = _names_of(source)
+    # A mirror that has the branch: at the first time tracking may choose a tag, or nothing.
+    if not names or _is_shallow(mirror) or not (mirror / "HEAD").is_file():
+        return None
+    with suppress(GitError), GitObjects(mirror) as objects:
+        if names[0].startswith("refs/heads/") and objects.ref(names[0]) is not None:
+            command = _command(mirror, *_fetch_arguments(url, {names[0]: names[0]}, ()))
+            nothing = subprocess.DEVNULL
+            return subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing)
+    return None
 
 
 def refresh_for_fetching(sources: Iterable[Any]) -> None:
@@ -229,17 +257,23 @@ def _fetch(
     mirror: Path, url: str, wanted: Mapping[str, str], options: Iterable[str]
 ) -> subprocess.CompletedProcess[str]:
     # Its failure is left to the plugin, which tries all addresses and says why.
+    return _git(mirror, *_fetch_arguments(url, wanted, options))
+
+
+def _fetch_arguments(url: str, wanted: Mapping[str, str], options: Iterable[str]) -> list[str]:
     refspecs = [f"+{what}:{ref}" for ref, what in wanted.items()]
-    return _git(
-        mirror, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *options, "--", url, *refspecs
-    )
+    return ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *options, "--", url, *refspecs]
+
+
+def _command(mirror: Path, *arguments: str) -> list[str]:
+    options = [part for setting in _GC for part in ("-c", setting)]
+    return ["git", "-C", str(mirror), *options, *arguments]
 
 
 def _git(mirror: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     # No deadline of its own: the job's ends this process and all its children.
-    options = [part for setting in _GC for part in ("-c", setting)]
     return subprocess.run(
-        ["git", "-C", str(mirror), *options, *arguments],
+        _command(mirror, *arguments),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

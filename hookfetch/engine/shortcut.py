@@ -19,8 +19,8 @@ from hookfetch.engine.staging import Staging
 class Shortcut:
     """The way to the source cache on `servers`, closed until `check` has opened it."""
 
-    def __init__(self, servers: Servers, folder: Path) -> None:
-        self._publisher = Publisher(servers)
+    def __init__(self, servers: Servers, folder: Path, lease: float) -> None:
+        self._publisher = Publisher(servers, lease)
         self._folder = folder  # for what is compared
         self._staging: Staging | str = "not checked yet"
         self._checked = False
@@ -45,9 +45,14 @@ class Shortcut:
         assert isinstance(self._staging, Staging)
         self._staging.download(sources)
 
+    def distrust(self) -> None:
+        """Ask the cache for everything when something is published next: it lost something."""
+        self._publisher.distrust()
+
     def publish(self, sources: Sequence[Any], element_key: str) -> Published:
         """Have the source cache hold the downloaded `sources`, and return what was sent; Unsuited when they
-        are not for this way, CacheAway when the cache is not there, and whatever damaged mirrors and plugins raise."""
+        are not for this way, CacheAway when the cache is not there, and whatever damaged mirrors and plugins
+        raise."""
         assert isinstance(self._staging, Staging)
         with ExitStack() as stack:
             return self._staging.stage(sources, stack).publish(self._publisher, element_key)

@@ -1,6 +1,7 @@
 """What is published is held, as BuildStream's own push would have it."""
 
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,40 @@ def contents_key(made: list[tuple[File, dict[Content, bytes]]], number: int) -> 
     name = made[number][0].content
     assert isinstance(name, Stored)
     return name.object_id
+
+
+def test_what_was_published_a_short_while_ago_is_not_asked_for_again(server: SourceCache) -> None:
+    asked: list[int] = []
+    directory = Directory({f"f{number}": file_of(b"%d" % number) for number in range(50)}, {}, {})
+
+    def tree(text: bytes) -> Directory:
+        return Directory({"changed": file_of(text)}, {}, {"same": directory})
+
+    with publisher_at(server.url, lease=60.0) as publisher, cache_at(server.url) as cache:
+        missing = publishing._missing  # noqa: SLF001 (how much is asked is what is measured)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                publishing, "_missing", lambda at, wanted: asked.append(len(wanted)) or missing(at, wanted)
+            )
+            publisher.publish("first", tree(b"one"), {}, nothing)
+            publisher.publish("second", tree(b"two"), {}, nothing)
+            publisher.distrust()
+            publisher.publish("third", tree(b"three"), {}, nothing)
+        assert asked == [54, 4, 54]  # a message, two directories, and files: 51, or the changed one
+        assert all(cache.holds(key) for key in ("first", "second", "third"))
+
+
+def test_a_storage_that_was_made_anew_is_asked_for_everything(tmp_path: Path) -> None:
+    directory = Directory({"f": file_of(b"f")}, {}, {"d": Directory({"g": file_of(b"g")}, {}, {})})
+    place = tmp_path / "emptied"
+    with SourceCache(place) as before, publisher_at(before.url, lease=60.0) as publisher:
+        publisher.publish("key", directory, {}, nothing)
+        before.stop()
+        shutil.rmtree(place)
+        before.start()
+        publisher.publish("key", directory, {}, nothing)
+        with cache_at(before.url) as cache:
+            assert cache.holds("key")
 
 
 def test_many_files_go_in_many_messages(server: SourceCache, monkeypatch: pytest.MonkeyPatch) -> None:

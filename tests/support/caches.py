@@ -17,7 +17,7 @@ def cache_at(*urls: str) -> Iterator[RemoteCache]:
 
 
 @contextmanager
-def publisher_at(*urls: str) -> Iterator[Publisher]:
-    """Give what publishes there."""
+def publisher_at(*urls: str, lease: float = 0.0) -> Iterator[Publisher]:
+    """Give what publishes there, and takes it as held for `lease` seconds."""
     with Servers([SourceCacheConfig(url=url) for url in urls]) as servers:
-        yield Publisher(servers)
+        yield Publisher(servers, lease)
