@@ -115,14 +115,18 @@ async def test_other_workers_reload_before_their_next_job(lab: Lab) -> None:
         assert len(bench.engine.pids) == 2
 
 
-async def test_a_second_project_takes_the_place_of_an_idle_worker(lab: Lab, bench: Bench) -> None:
+async def test_of_more_projects_than_stay_warm_the_longest_idle_worker_goes(lab: Lab, bench: Bench) -> None:
     lab.element("it.bst", {"kind": "local", "path": "project.conf"})
-    async with running(lab, None, others=("other",)) as own:
+    async with running(lab, None, others=("second", "third", "fourth")) as own:
         await own.engine.load("lab")
         (first,) = own.engine.pids
-        assert (await own.engine.load("other")).name == "lab"
-        (second,) = own.engine.pids
-        assert second != first
+        for name in ("second", "third", "lab"):
+            await own.engine.load(name)
+        assert first in own.engine.pids
+        assert len(own.engine.pids) == 3
+        await own.engine.load("fourth")
+        assert len(own.engine.pids) == 3
+        assert first in own.engine.pids  # it was used since
 
 
 async def test_a_project_of_a_real_one_s_shape_loads_with_every_source_and_ref(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ async def test_a_store_that_fails_for_a_while_is_not_hammered_and_ends_no_file(
         async with files.sweeping():
             await until(lambda: log.requests)
     assert time.monotonic() - began >= 3 * TURN
-    assert len(asked) == 4
+    assert len(asked) in (4, 5)  # its next turn may have begun
 
 
 async def test_what_nobody_follows_any_more_is_forgotten(files: Files, tmp_path: Path) -> None:
