@@ -52,11 +52,13 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Do a job on one element of the project as it was loaded last."""
+    """Do a job on one element of the project as it was loaded last; it `expects_news` where something was
+    said to have moved upstream."""
 
     element: str
     track: bool
     refs: tuple[SourceRef, ...]
+    expects_news: bool
     cache: CacheUse = "use"
     type: Literal["run"] = "run"
 

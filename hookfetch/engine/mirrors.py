@@ -75,8 +75,8 @@ def _fetch_branch(source: Any) -> None:
 
 
 def begin_fetching(sources: Iterable[Any], until: ExitStack) -> None:
-    """Begin to fetch the branches that `git_repo` sources follow, while they are tracked: tracking asks the
-    upstream for refs alone, and most often it is a push that it is done for. The end of `until` waits for it.
+    """Begin to fetch the branches that `git_repo` sources follow, while they are tracked, which asks the
+    upstream for refs alone. The end of `until` waits for it.
 
     What comes of it is looked at by `refresh_for_fetching`, which fetches what is not there then.
     """

@@ -118,7 +118,13 @@ class BuildStreamEngine:
                     _fail(loaded)
             if await may_begin():
                 worker.jobs += 1
-                run = Run(element=job.element, track=job.track, refs=job.refs, cache=job.cache)
+                run = Run(
+                    element=job.element,
+                    track=job.track,
+                    refs=job.refs,
+                    expects_news=job.priority == "background",
+                    cache=job.cache,
+                )
                 reply = await worker.ask(run, tracked)
         if reply is None:
             raise Unwanted(f"{job.element}: this attempt is not wanted any more")

