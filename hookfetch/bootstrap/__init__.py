@@ -7,9 +7,10 @@ from collections.abc import Collection
 from functools import partial
 
 from hookfetch.bootstrap.bus import bus_of
-from hookfetch.bootstrap.coordinating import coordinator_of, engine_of, hosts_of, policy_of
+from hookfetch.bootstrap.coordinating import coordinator_of, engine_of, policy_of
 from hookfetch.bootstrap.receiving import book_file, limits_of, load_hooks, relaying, spools_of
 from hookfetch.bootstrap.registering import checker_of, open_arrived, open_registrations
+from hookfetch.bootstrap.sweeping import hosts_of
 from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.config import ROLES, Config
 from hookfetch.core.errors import ConfigurationError

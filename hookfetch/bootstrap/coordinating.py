@@ -1,12 +1,10 @@
-"""The engine, and a project's coordinator with its sweep."""
+"""The engine, and a project's coordinator."""
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 
-import aiohttp
-
-from hookfetch.config import Config, ProjectConfig, SweepConfig
+from hookfetch.bootstrap.sweeping import open_sweeps
+from hookfetch.config import Config, ProjectConfig
 from hookfetch.coordinator.answers import Answers
 from hookfetch.coordinator.coordinator import Coordinator
 from hookfetch.coordinator.loader import Loader
@@ -16,15 +14,9 @@ from hookfetch.core.ports import Bus, Engine
 from hookfetch.core.state import RetryPolicy
 from hookfetch.engine.supervisor import BuildStreamEngine
 from hookfetch.store.database import Database
-from hookfetch.store.files import SeenFiles
-from hookfetch.store.observed import ObservedRefs
 from hookfetch.upstreams.accounts import Accounts
-from hookfetch.upstreams.asking import Asking
 from hookfetch.upstreams.clone import Clone, identity_of
-from hookfetch.upstreams.file_sweep import LEAST, MOST, FileSweep
 from hookfetch.upstreams.hosts import Hosts
-from hookfetch.upstreams.sweep import Sweep
-from hookfetch.upstreams.sweeps import Accept, Sweeps
 
 
 def engine_of(config: Config) -> BuildStreamEngine:
@@ -52,7 +44,6 @@ def coordinator_of(
     """Return what decides for a project, and what answers questions about it."""
     database = Database(config.stores()[project.name])
     own = own_branch_of(project)
-    own_url = None if own is None else own.url
     loader = Loader(
         project=project.name,
         engine=engine,
@@ -64,43 +55,13 @@ def coordinator_of(
         fetches_ahead=own is not None and bool(project.source_cache),
     )
 
-    @asynccontextmanager
-    async def open_sweep(accept: Accept) -> AsyncIterator[Sweeps]:
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-            asking = Asking(session, Accounts(config.upstream), config.sweep.timeout, own_url)
-            repositories = Sweep(
-                index=lambda: loader.index,
-                known=ObservedRefs(database, time.time),
-                accept=accept,
-                hosts=hosts,
-                ask=asking.refs,
-                least=config.sweep.interval_least,
-                most=config.sweep.interval_most,
-                clock=time.time,
-            )
-            files = FileSweep(
-                index=lambda: loader.index,
-                known=SeenFiles(database, time.time),
-                accept=accept,
-                hosts=hosts,
-                ask=asking.file,
-                least=LEAST * config.sweep.interval_least,
-                most=max(MOST, LEAST * config.sweep.interval_least),
-                clock=time.time,
-            )
-            sweeps = Sweeps(repositories, files)
-            try:
-                yield sweeps
-            finally:
-                await sweeps.close()
-
     retry = config.retry
     coordinator = Coordinator(
         project=project.name,
         database=database,
         bus=bus,
         loader=loader,
-        open_sweep=open_sweep,
+        open_sweep=partial(open_sweeps, config.sweep, config.upstream, loader, database, hosts),
         retry=RetryPolicy(
             first=retry.first, most=retry.most, attempts=retry.attempts, quarantine=retry.quarantine
         ),
@@ -125,11 +86,6 @@ def own_branch_of(project: ProjectConfig) -> OwnBranch | None:
     (branch,) = project.branches
     url = project.repository
     return OwnBranch(repository=identity_of(url), url=url, ref=f"refs/heads/{branch}")
-
-
-def hosts_of(config: SweepConfig) -> Hosts:
-    """Return what paces all questions of this process, whichever project asks."""
-    return Hosts(at_once=config.concurrency, per_host=config.per_host, rate=config.rate, clock=time.monotonic)
 
 
 def policy_of(project: ProjectConfig) -> Policy:

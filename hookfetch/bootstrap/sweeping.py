@@ -1,0 +1,64 @@
+"""What asks the upstreams without being told to."""
+
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import aiohttp
+
+from hookfetch.config import SweepConfig, UpstreamConfig
+from hookfetch.coordinator.loader import Loader
+from hookfetch.store.database import Database
+from hookfetch.store.files import SeenFiles
+from hookfetch.store.observed import ObservedRefs
+from hookfetch.upstreams.accounts import Accounts
+from hookfetch.upstreams.asking import Asking
+from hookfetch.upstreams.file_sweep import LEAST, MOST, FileSweep
+from hookfetch.upstreams.hosts import Hosts
+from hookfetch.upstreams.sweep import Sweep
+from hookfetch.upstreams.sweeps import Accept, Sweeps
+
+
+@asynccontextmanager
+async def open_sweeps(
+    config: SweepConfig,
+    upstreams: Iterable[UpstreamConfig],
+    loader: Loader,
+    database: Database,
+    hosts: Hosts,
+    accept: Accept,
+) -> AsyncIterator[Sweeps]:
+    """Give the sweeps of a project's repositories and files, closed at the end."""
+    own = None if loader.own is None else loader.own.url
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        asking = Asking(session, Accounts(upstreams), config.timeout, own)
+        repositories = Sweep(
+            index=lambda: loader.index,
+            known=ObservedRefs(database, time.time),
+            accept=accept,
+            hosts=hosts,
+            ask=asking.refs,
+            least=config.interval_least,
+            most=config.interval_most,
+            clock=time.time,
+        )
+        files = FileSweep(
+            index=lambda: loader.index,
+            known=SeenFiles(database, time.time),
+            accept=accept,
+            hosts=hosts,
+            ask=asking.file,
+            least=LEAST * config.interval_least,
+            most=max(MOST, LEAST * config.interval_least),
+            clock=time.time,
+        )
+        sweeps = Sweeps(repositories, files)
+        try:
+            yield sweeps
+        finally:
+            await sweeps.close()
+
+
+def hosts_of(config: SweepConfig) -> Hosts:
+    """Return what paces all questions of this process, whichever project asks."""
+    return Hosts(at_once=config.concurrency, per_host=config.per_host, rate=config.rate, clock=time.monotonic)
