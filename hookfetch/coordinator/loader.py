@@ -98,8 +98,6 @@ class Loader:
         self._asked.clear()
         causes = tuple(self._causes)
         try:
-            if self.index is None:
-                await self.restore_bindings()
             loaded = await self._load()
             own = None
             if self.own is not None:

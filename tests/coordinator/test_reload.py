@@ -1,15 +1,19 @@
 """A push to the project's own repository reloads its branch: what landed, what a person chose instead,
 what is new and what is gone; a commit that does not load harms nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from hookfetch.bus.memory.bus import MemoryBus
+from hookfetch.coordinator.loader import Loader
 from hookfetch.core.entries import RefLanded, RefSuperseded
 from hookfetch.core.errors import Permanent
 from hookfetch.core.events import TrackRequested
 from hookfetch.core.own import OwnBranch
 from hookfetch.core.repository import identify
+from hookfetch.store.database import Database
 from tests.coordinator.service import NEW, OLD, FakeEngine, Service, element, until, until_rows, url
 
 OTHER, NEWER = "3" * 40, "4" * 40
@@ -164,3 +168,33 @@ async def test_a_first_commit_that_does_not_load_is_mended_by_a_push(tmp_path: P
         engine.load_error = None
         await commit(service, "r2", a=OLD)
         assert service.loader.unhealthy is None
+
+
+async def test_a_coordinator_with_an_empty_store_unbinds_nothing_before_it_has_loaded(tmp_path: Path) -> None:
+    bound: list[frozenset[str]] = []
+
+    class Bus(MemoryBus):
+        """Tells what is bound. The one before it may have bound much, in another store."""
+
+        async def bind(self, project: str, keys: frozenset[str]) -> None:
+            bound.append(keys)
+            await super().bind(project, keys)
+
+    engine = FakeEngine()
+    engine.load_gate.clear()
+    database = Database(tmp_path / "store.sqlite")
+    await database.open()
+    loader = Loader(
+        project="p", engine=engine, bus=Bus(tmp_path / "dead"), database=database, clock=lambda: 1.0
+    )
+    loading = asyncio.create_task(loader.attempt())
+    try:
+        for _ in range(20):
+            await asyncio.sleep(0.005)
+            assert bound == []
+        engine.load_gate.set()
+        assert await loading
+        assert [len(keys) for keys in bound] == [2]
+    finally:
+        loading.cancel()
+        await database.close()
