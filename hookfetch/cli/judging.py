@@ -95,4 +95,17 @@ def inspect_edit() -> None:
         click.echo(line)
 
 
+@inspect.command(name="feed")
+def inspect_feed() -> None:
+    """Read documents of upstreams as JSON lines on stdin, write the releases in them as JSON lines.
+
+    A line has id, kind (docs/feeds.md), file, and optionally content_type and url; an answer has id, outcome
+    (ok or error), reason, releases and latest.
+    """
+    from hookfetch.inspection.feeds import inspect_feeds
+
+    for line in inspect_feeds(sys.stdin):
+        click.echo(line)
+
+
 COMMANDS = (affected, inspect)

@@ -1,0 +1,1 @@
+"""Documents of upstreams: real ones, documented shapes, and hostile ones."""
