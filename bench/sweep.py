@@ -43,6 +43,7 @@ NEVER = 1e7  # seconds between two turns: only what is asked for is measured
 WITHIN = 300.0  # seconds
 LS_REFS = b"0014command=ls-refs\n0001" + b"0009peel\n" + b"0000"
 HEADERS = {
+from hookfetch.upstreams.shared_looks import SharedLooks
     "Git-Protocol": "version=2",
     "Content-Type": "application/x-git-upload-pack-request",
     "Accept": "application/x-git-upload-pack-result",
@@ -96,7 +97,9 @@ async def _rounds(root: Path, index: Index, facts: list[UpstreamFact], rounds: i
                 index=lambda: index,
                 known=ObservedRefs(database, time.time),
                 accept=accept,
-                hosts=Hosts(at_once=AT_ONCE, per_host=AT_ONCE, rate=1e9, clock=time.monotonic),
+                looks=SharedLooks(
+                    Hosts(at_once=options.at_once, per_host=options.per_host, rate=1e9, clock=time.monotonic)
+                ),
                 ask=Asking(session, Accounts(()), SweepConfig().timeout).refs,
                 least=NEVER,
                 most=NEVER,

@@ -10,7 +10,7 @@ from hookfetch.bootstrap.bus import bus_of
 from hookfetch.bootstrap.coordinating import coordinator_of, engine_of, policy_of
 from hookfetch.bootstrap.receiving import book_file, limits_of, load_hooks, relaying, spools_of
 from hookfetch.bootstrap.registering import checker_of, open_arrived, open_registrations
-from hookfetch.bootstrap.sweeping import hosts_of
+from hookfetch.bootstrap.sweeping import looks_of
 from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.config import ROLES, Config
 from hookfetch.core.errors import ConfigurationError
@@ -68,10 +68,10 @@ def build(config: Config, roles: Collection[str] = ROLES) -> list[Part]:
         engine = engine_of(config)
         parts.append(Part("engine", _at_first_work, engine.close))
     if "coordinator" in roles:
-        hosts = hosts_of(config.sweep)
+        looks = looks_of(config.sweep)
         Accounts(config.upstream).check()
         for project in config.projects():
-            coordinator, answers = coordinator_of(config, project, bus, engine, hosts)
+            coordinator, answers = coordinator_of(config, project, bus, engine, looks)
             parts.append(
                 Part(f"coordinator {project.name}", coordinator.start, coordinator.stop, patient=True)
             )

@@ -16,7 +16,7 @@ from hookfetch.engine.supervisor import BuildStreamEngine
 from hookfetch.store.database import Database
 from hookfetch.upstreams.accounts import Accounts
 from hookfetch.upstreams.clone import Clone, identity_of
-from hookfetch.upstreams.hosts import Hosts
+from hookfetch.upstreams.shared_looks import SharedLooks
 
 
 def engine_of(config: Config) -> BuildStreamEngine:
@@ -39,7 +39,7 @@ def engine_of(config: Config) -> BuildStreamEngine:
 
 
 def coordinator_of(
-    config: Config, project: ProjectConfig, bus: Bus, engine: Engine, hosts: Hosts
+    config: Config, project: ProjectConfig, bus: Bus, engine: Engine, looks: SharedLooks
 ) -> tuple[Coordinator, Answers]:
     """Return what decides for a project, and what answers questions about it."""
     database = Database(config.stores()[project.name])
@@ -61,7 +61,7 @@ def coordinator_of(
         database=database,
         bus=bus,
         loader=loader,
-        open_sweep=partial(open_sweeps, config.sweep, config.upstream, loader, database, hosts),
+        open_sweep=partial(open_sweeps, config.sweep, config.upstream, loader, database, looks),
         retry=RetryPolicy(
             first=retry.first, most=retry.most, attempts=retry.attempts, quarantine=retry.quarantine
         ),

@@ -15,6 +15,7 @@ from hookfetch.upstreams.accounts import Accounts
 from hookfetch.upstreams.asking import Asking
 from hookfetch.upstreams.file_sweep import LEAST, MOST, FileSweep
 from hookfetch.upstreams.hosts import Hosts
+from hookfetch.upstreams.shared_looks import SharedLooks
 from hookfetch.upstreams.sweep import Sweep
 from hookfetch.upstreams.sweeps import Accept, Sweeps
 
@@ -25,7 +26,7 @@ async def open_sweeps(
     upstreams: Iterable[UpstreamConfig],
     loader: Loader,
     database: Database,
-    hosts: Hosts,
+    looks: SharedLooks,
     accept: Accept,
 ) -> AsyncIterator[Sweeps]:
     """Give the sweeps of a project's repositories and files, closed at the end."""
@@ -36,7 +37,7 @@ async def open_sweeps(
             index=lambda: loader.index,
             known=ObservedRefs(database, time.time),
             accept=accept,
-            hosts=hosts,
+            looks=looks,
             ask=asking.refs,
             least=config.interval_least,
             most=config.interval_most,
@@ -46,7 +47,7 @@ async def open_sweeps(
             index=lambda: loader.index,
             known=SeenFiles(database, time.time),
             accept=accept,
-            hosts=hosts,
+            hosts=looks.hosts,
             ask=asking.file,
             least=LEAST * config.interval_least,
             most=max(MOST, LEAST * config.interval_least),
@@ -59,6 +60,7 @@ async def open_sweeps(
             await sweeps.close()
 
 
-def hosts_of(config: SweepConfig) -> Hosts:
-    """Return what paces all questions of this process, whichever project asks."""
-    return Hosts(at_once=config.concurrency, per_host=config.per_host, rate=config.rate, clock=time.monotonic)
+def looks_of(config: SweepConfig) -> SharedLooks:
+    """Return what all questions of this process go through, whichever project asks."""
+    at_once, per_host = config.concurrency, config.per_host
+    return SharedLooks(Hosts(at_once=at_once, per_host=per_host, rate=config.rate, clock=time.monotonic))

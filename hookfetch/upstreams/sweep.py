@@ -1,8 +1,8 @@
 """Asks every followed repository for its refs when it is its turn and tells what moved.
 
 Deliveries are hints, and most upstreams never send one: the sweep finds what they do not say.
-It asks each repository once, however many elements follow it; it never fetches, and decides
-nothing about elements.
+It asks each repository once, however many elements follow it, and together with other projects
+(`shared_looks`); it never fetches, and decides nothing about elements.
 """
 
 import asyncio
@@ -20,16 +20,12 @@ from hookfetch.core.matching import Follower, Index
 from hookfetch.core.observation import Observation, RefFact, RemoteRef, Standing, followed, news, observe
 from hookfetch.core.repository import RepositoryId
 from hookfetch.core.tracking import FollowRule, covering
-from hookfetch.upstreams.hosts import Hosts
 from hookfetch.upstreams.schedule import next_turn, pause
-
-MAX_PREFIXES = 100  # more than these are asked for by their first two parts
+from hookfetch.upstreams.shared_looks import Ask, SharedLooks
 
 log = structlog.get_logger(__name__)
 
 Accept = Callable[[Sequence[UpstreamFact]], Awaitable[None]]
-# The URLs of a repository and the prefixes of refs in, the refs out.
-Ask = Callable[[Sequence[str], Sequence[str]], Awaitable[Mapping[str, RemoteRef]]]
 _SourceKey = tuple[str, int, FollowRule]
 T = TypeVar("T")
 
@@ -87,7 +83,7 @@ class Sweep:
         index: Callable[[], Index | None],
         known: KnownRefs,
         accept: Accept,
-        hosts: Hosts,
+        looks: SharedLooks,
         ask: Ask,
         least: float,
         most: float,
@@ -96,7 +92,7 @@ class Sweep:
         self._index = index
         self._known = known
         self._accept = accept
-        self._hosts = hosts
+        self._looks = looks
         self._ask = ask
         self._least = least
         self._most = most
@@ -147,6 +143,7 @@ class Sweep:
 
     def _forget(self, repository: RepositoryId) -> None:
         task = self._followed.pop(repository).task
+        self._looks.forget(self, repository)
         assert task is not None
         task.cancel()
         self._leaving.add(task)
@@ -159,8 +156,9 @@ class Sweep:
             with contextlib.suppress(TimeoutError):  # nobody is in a hurry: it is the repository's turn
                 async with asyncio.timeout(wait):
                     await entry.at_once.wait()
+            anew = entry.at_once.is_set() or not wait
             entry.at_once.clear()
-            await self._attempt(entry, self._look(repository, entry))
+            await self._attempt(entry, self._look(repository, entry, anew=anew))
             standing = None
             if not entry.status.failures:
                 standing = await self._attempt(entry, self._known.standing(repository))
@@ -187,15 +185,15 @@ class Sweep:
         log.warning("sweep_failed", repository=entry.status.repository, error=reason, failures=failures)
         return None
 
-    async def _look(self, repository: RepositoryId, entry: _Followed) -> None:
+    async def _look(self, repository: RepositoryId, entry: _Followed, *, anew: bool) -> None:
         index = self._index() or Index.of(())
         urls = index.repositories().get(repository, ())
         followers = index.askers(repository)
         if not urls:
             return  # the index moved on, and the next refresh ends this loop
-        async with self._hosts.turn(repository.partition("/")[0]):
-            entry.status = replace(entry.status, last_asked=self._clock())
-            refs = await self._ask(urls, _prefixes(followers))
+        prefixes = _prefixes(followers)
+        entry.status = replace(entry.status, last_asked=self._clock())
+        refs = await self._looks.refs(self, repository, urls, prefixes, self._ask, anew=anew)
         entry.status = replace(entry.status, failures=0)
         look = Observation(
             id=uuid.uuid4().hex, repository=repository, urls=urls, refs=refs, seen_at=self._clock()
@@ -221,13 +219,4 @@ def _key(follower: Follower) -> _SourceKey:
 
 def _prefixes(followers: Sequence[Follower]) -> tuple[str, ...]:
     rules = dict.fromkeys(follower.rule for follower in followers)
-    prefixes = covering(prefix for rule in rules for prefix in rule.ref_prefixes())
-    if len(prefixes) > MAX_PREFIXES:
-        # `refs/heads/` and the like: more than is needed, but in a short question.
-        prefixes = covering(_two_parts(prefix) for prefix in prefixes)
-    return prefixes
-
-
-def _two_parts(prefix: str) -> str:
-    parts = prefix.split("/", 2)
-    return prefix if len(parts) < 3 else f"{parts[0]}/{parts[1]}/"
+    return covering(prefix for rule in rules for prefix in rule.ref_prefixes())

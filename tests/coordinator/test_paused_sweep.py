@@ -19,6 +19,7 @@ from hookfetch.store.observed import ObservedRefs
 from hookfetch.upstreams.accounts import Accounts
 from hookfetch.upstreams.asking import Asking
 from hookfetch.upstreams.hosts import Hosts
+from hookfetch.upstreams.shared_looks import SharedLooks
 from hookfetch.upstreams.sweep import Accept, Sweep
 from tests.coordinator.service import FakeEngine, Service, until
 from tests.upstreams.serving import Log, git_server
@@ -64,7 +65,7 @@ class Swept:
                     index=lambda: index.index,
                     known=known,
                     accept=accept,
-                    hosts=Hosts(at_once=8, per_host=8, rate=1000.0, clock=time.monotonic),
+                    looks=SharedLooks(Hosts(at_once=8, per_host=8, rate=1000.0, clock=time.monotonic)),
                     ask=Asking(session, Accounts(()), 10.0).refs,
                     least=self._interval,
                     most=self._interval,

@@ -15,6 +15,7 @@ from hookfetch.core.sources import Element, Ref, Source
 from hookfetch.upstreams.accounts import Accounts
 from hookfetch.upstreams.asking import Asking
 from hookfetch.upstreams.hosts import Hosts
+from hookfetch.upstreams.shared_looks import SharedLooks
 from hookfetch.upstreams.sweep import Sweep
 
 INTERVAL = 0.3
@@ -37,13 +38,17 @@ class Memory:
 
     def __init__(self) -> None:
         self.refs: dict[RepositoryId, Mapping[str, RemoteRef]] = {}
+        self.looks = 0
         self.news: list[RefFact] = []
 
     async def known_refs(self, repository: RepositoryId) -> Mapping[str, RemoteRef] | None:
         return self.refs.get(repository)
 
     async def standing(self, repository: RepositoryId) -> Standing | None:
-        return Standing(seen_at=0.0) if repository in self.refs else None
+        if repository not in self.refs:
+            return None
+        self.looks += 1  # it is asked for after each look
+        return Standing(seen_at=0.0)
 
     async def remember_refs(
         self, repository: RepositoryId, refs: Mapping[str, RemoteRef], news: Sequence[RefFact]
@@ -81,13 +86,15 @@ class World:
         per_host: int = 4,
         rate: float = 1000.0,
         timeout: float = 10.0,
+        shared: SharedLooks | None = None,
     ) -> AsyncIterator[Sweep]:
+        looks = SharedLooks(Hosts(at_once=at_once, per_host=per_host, rate=rate, clock=time.monotonic))
         async with aiohttp.ClientSession() as session:
             sweep = Sweep(
                 index=self.index,
                 known=self.known,
                 accept=self.accept,
-                hosts=Hosts(at_once=at_once, per_host=per_host, rate=rate, clock=time.monotonic),
+                looks=shared or looks,
                 ask=Asking(session, Accounts(()), timeout).refs,
                 least=interval,
                 most=interval,
