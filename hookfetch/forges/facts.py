@@ -12,8 +12,8 @@ from hookfetch.core.delivery import Delivery
 from hookfetch.core.errors import Rejected
 from hookfetch.core.events import BranchDeleted, BranchPushed, ReleasePublished, TagDeleted, TagPushed
 from hookfetch.core.repository import RepositoryId, identities
+from hookfetch.core.versions import version_of
 from hookfetch.forges.payload import Fields, flag, required_section, required_text, text
-from hookfetch.forges.release_tags import version_of
 
 BRANCH_PREFIX = "refs/heads/"
 TAG_PREFIX = "refs/tags/"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.events import ReleasePublished, RepositoryMoved, UpstreamFact
 from hookfetch.core.ports import HookOptions
+from hookfetch.core.versions import version_of
 from hookfetch.forges.delivery_headers import content_id, sent_delivery_id
 from hookfetch.forges.facts import FactFields, Provenance, RefChange, is_null, provenance_of, ref_fact
 from hookfetch.forges.payload import (
@@ -26,7 +27,6 @@ from hookfetch.forges.payload import (
     texts,
     usable,
 )
-from hookfetch.forges.release_tags import version_of
 from hookfetch.forges.signatures import SIGNING_TOKEN_PREFIX, require_standard_webhook, require_token
 
 _URLS = ("web_url", "homepage", "git_http_url", "http_url", "git_ssh_url", "ssh_url", "url")

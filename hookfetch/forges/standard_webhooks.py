@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from hookfetch.core.delivery import Delivery
 from hookfetch.core.events import Pinged, ReleasePublished, RepositoryMoved, UpstreamFact
 from hookfetch.core.ports import HookOptions
+from hookfetch.core.versions import version_of
 from hookfetch.forges.delivery_headers import sent_delivery_id
 from hookfetch.forges.facts import FactFields, RefChange, is_null, provenance_of, ref_fact
 from hookfetch.forges.payload import (
@@ -27,7 +28,6 @@ from hookfetch.forges.payload import (
     text,
     texts,
 )
-from hookfetch.forges.release_tags import version_of
 from hookfetch.forges.signatures import require_standard_webhook
 
 _TYPES = frozenset({"ref.updated", "release.published", "repository.moved"})

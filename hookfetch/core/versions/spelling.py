@@ -52,6 +52,12 @@ def in_tag(tag: str) -> Spelled | None:
     return _spelled(found["name"], found["version"]) if found else None
 
 
+def version_of(tag: str) -> str | None:
+    """Return the version in a tag; None where none is plainly there."""
+    found = in_tag(tag)
+    return found.version if found else None
+
+
 def in_file(name: str) -> Spelled | None:
     """Return what a file of an archive is called; None for other files and for names without a version."""
     ending = _ARCHIVE.search(name) if len(name) <= MAX_NAME else None

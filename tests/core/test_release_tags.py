@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from hookfetch.forges.release_tags import version_of
+from hookfetch.core.versions import version_of
 
 
 @pytest.mark.parametrize(
@@ -22,12 +22,12 @@ from hookfetch.forges.release_tags import version_of
         ("business-2.1.8.0", "2.1.8.0"),
         ("gnu-tar_v1.35", "1.35"),
         ("python3-3.12.0b1", "3.12.0b1"),
-        ("boost_1_84_0", "1_84_0"),
+        ("boost_1_84_0", "1.84.0"),
         ("libxml2-v2.9-rc1", "2.9-rc1"),
         ("nightly", None),
         ("latest-build", None),
         ("v1.0/foo", None),
-        ("go1.22", None),
+        ("go1.22", "1.22"),
         ("", None),
     ],
 )
