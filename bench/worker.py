@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.gnome import Gnome, make_gnome
+from bench.gnome import Gnome, make_gnome, upstream_hosts
 from hookfetch.config import EngineConfig, ProjectConfig
 from hookfetch.core.events import SourceRef
 from hookfetch.core.jobs import Job
@@ -38,7 +38,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         served = root / "served"
         served.mkdir()
         with UpstreamServer(served) as server, SourceCache(root / "cache") as cache:
-            gnome = make_gnome(served, root / "project", server.url)
+            gnome = make_gnome(served, root / "project", dict.fromkeys(upstream_hosts(), server.url))
             project = ProjectConfig(name=PROJECT, path=root / "project", source_cache=cache.url)
             config = EngineConfig(processes=1, recycle_after=10 * options.jobs)
             engine = BuildStreamEngine({PROJECT: project}, root / "state", config)

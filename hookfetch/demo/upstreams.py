@@ -1,9 +1,10 @@
 """Upstreams on this machine: git over smart HTTP and files with validators, for trying and testing.
 
-    python -m hookfetch.demo.upstreams ROOT [--port 0] [--delay 0]
+    python -m hookfetch.demo.upstreams ROOT [--port 0] [--delay 0] [--hosts 1]
 
-serves every bare repository and file below ROOT on 127.0.0.1 and prints its URL as the first
-line. It never writes below ROOT, accepts no pushes and never listens on another address.
+serves every bare repository and file below ROOT on 127.0.0.1, and on the next addresses if it is to be
+several hosts, and prints its URL as the first line. It never writes below ROOT, accepts no pushes and never
+listens on an address of another machine.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
+from ipaddress import IPv4Address
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,6 +38,7 @@ _MAX_BODY = 16 * 1024 * 1024  # bytes; a fetch's wants and haves, after decompre
 _MAX_BACKENDS = 16
 _PIECE = 64 * 1024
 _STOP_WITHIN = 10.0  # seconds
+_FIRST = IPv4Address("127.0.0.1")
 
 # Large forges let any commit be asked for, also in protocol v0; BuildStream's dulwich relies on it.
 _SERVED = {
@@ -160,23 +163,36 @@ class UpstreamServer:
     """The upstreams below `root` in a process of their own; `with` starts and stops it.
 
     `port` 0 chooses a free one at the first start, and every later start uses it again, so an
-    upstream can go away and come back. Each answer is held back `delay` seconds. OSError when the port is
-    taken.
+    upstream can go away and come back. Each answer is held back `delay` seconds. It is so many `hosts`: all
+    serve the same at addresses of their own (Linux gives a machine all of 127.0.0.0/8). OSError when the port
+    is taken.
     """
 
     program = __spec__.name  # what is run; a subclass's takes the same arguments
 
-    def __init__(self, root: Path, port: int = 0, delay: float = 0.0) -> None:
+    def __init__(self, root: Path, port: int = 0, delay: float = 0.0, hosts: int = 1) -> None:
         self._root = root
         self._port = port
         self._delay = delay
+        self._hosts = hosts
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Return `http://127.0.0.1:<port>`, also while stopped."""
+        return self.urls[0]
+
+    @property
+    def urls(self) -> list[str]:
+        """Return `http://127.0.0.<number>:<port>` of each host, also while stopped."""
         assert self._port, "start the server first"
-        return f"http://127.0.0.1:{self._port}"
+        return [f"http://{_FIRST + number}:{self._port}" for number in range(self._hosts)]
+
+    @property
+    def pid(self) -> int:
+        """Return the server's process id while it runs."""
+        assert self._process is not None, "start the server first"
+        return self._process.pid
 
     def start(self) -> None:
         """Return once the server listens; nothing happens when it already does."""
@@ -193,6 +209,8 @@ class UpstreamServer:
                 str(self._port),
                 "--delay",
                 str(self._delay),
+                "--hosts",
+                str(self._hosts),
                 "--while-stdin",
             ],
             stdin=subprocess.PIPE,
@@ -230,8 +248,9 @@ class UpstreamServer:
         self.stop()
 
 
-async def serve(application: web.Application, port: int, *, while_stdin: bool) -> None:
-    """Serve until SIGTERM or SIGINT, or until stdin ends if `while_stdin`; OSError when the port is taken."""
+async def serve(application: web.Application, port: int, hosts: int, *, while_stdin: bool) -> None:
+    """Serve at so many addresses of one port until SIGTERM or SIGINT, or until stdin ends if `while_stdin`;
+    OSError when the port is taken."""
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -241,8 +260,10 @@ async def serve(application: web.Application, port: int, *, while_stdin: bool) -
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        sys.stdout.write(f"http://127.0.0.1:{runner.addresses[0][1]}\n")
+        for host in range(hosts):
+            await web.TCPSite(runner, str(_FIRST + host), port).start()
+            port = runner.addresses[0][1]
+        sys.stdout.write(f"http://{_FIRST}:{port}\n")
         sys.stdout.flush()
         await done.wait()
     finally:
@@ -255,9 +276,11 @@ def main(make: Callable[[Path, float], web.Application] = make_application) -> N
     parser.add_argument("root", type=Path)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--delay", type=float, default=0.0, help="seconds that each answer is held back")
+    parser.add_argument("--hosts", type=int, default=1, help="how many addresses, from 127.0.0.1 on")
     parser.add_argument("--while-stdin", action="store_true", help="leave when standard input ends")
     options = parser.parse_args()
-    asyncio.run(serve(make(options.root, options.delay), options.port, while_stdin=options.while_stdin))
+    application = make(options.root, options.delay)
+    asyncio.run(serve(application, options.port, options.hosts, while_stdin=options.while_stdin))
 
 
 if __name__ == "__main__":
