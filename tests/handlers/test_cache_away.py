@@ -17,7 +17,7 @@ from hookfetch.core.events import CacheAnswered, FetchRequested, JobHeld
 from hookfetch.core.outage import Outage
 from hookfetch.core.state import RunningJob
 from hookfetch.handlers import decide
-from tests.handlers.test_handlers import State
+from tests.handlers.project import State
 
 DONE = Conclude(outcome="done")
 AWAY = Outage(since=10.0, reason="http://c: UNAVAILABLE", pause=4.0, probe_at=14.0)

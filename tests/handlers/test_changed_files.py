@@ -6,7 +6,7 @@ from hookfetch.core.events import FileChanged
 from hookfetch.core.matching import Index
 from hookfetch.core.sources import Element, Source
 from hookfetch.handlers import decide
-from tests.handlers.test_handlers import State
+from tests.handlers.project import State
 
 URL = "https://example.org/a-1.tar"
 CHANGED = FileChanged(id="sweep/a/1#0", delivery_id="sweep/a/1", observed_at=1.0, urls=(URL,))

@@ -19,7 +19,7 @@ from hookfetch.core.jobs import Reply
 from hookfetch.core.standing import AT_ONCE_MOST, ElementStanding
 from hookfetch.core.state import OpenJob
 from hookfetch.handlers import decide
-from tests.handlers.test_handlers import State
+from tests.handlers.project import State
 from tests.handlers.test_rewritten_history import rewrite
 
 

@@ -22,7 +22,7 @@ from hookfetch.core.policy import Policy, PolicyKeys
 from hookfetch.core.rewrites import ENGINE, Rewrite
 from hookfetch.core.state import RunningJob
 from hookfetch.handlers import decide
-from tests.handlers.test_handlers import HERE, NEW, NEWER, OLD, State, elements, pushed
+from tests.handlers.project import HERE, NEW, NEWER, OLD, State, elements, pushed
 
 HOLD = Policy(configured=[([Glob("**.bst")], PolicyKeys(rewritten_branch="hold", moved_tag="hold"))])
 FOLLOW = Policy(configured=[([Glob("**.bst")], PolicyKeys(moved_tag="follow"))])
