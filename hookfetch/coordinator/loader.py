@@ -98,6 +98,11 @@ class Loader:
         self._asked.clear()
         causes = tuple(self._causes)
         try:
+            if self.index is None and self.own is not None:
+                # So that a push can mend a branch that does not load. What the coordinator before this one
+                # bound, perhaps with another store, stays bound until it is known what is followed.
+                own_key = routing_key(self.own.repository)
+                await self._bus.bind(self._project, frozenset({own_key}), keep=True)
             loaded = await self._load()
             own = None
             if self.own is not None:

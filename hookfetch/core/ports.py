@@ -117,8 +117,8 @@ class Bus(Protocol):
     async def exhume(self, letter_id: str) -> DeadLetter | None:
         """Remove a dead letter and return it, or None."""
 
-    async def bind(self, project: str, keys: frozenset[str]) -> None:
-        """Make `keys` exactly the keys whose facts reach `project`."""
+    async def bind(self, project: str, keys: frozenset[str], *, keep: bool = False) -> None:
+        """Make `keys` exactly the keys whose facts reach `project`, or, with `keep`, add them to those."""
 
     async def coordinate(
         self,

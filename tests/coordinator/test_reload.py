@@ -12,7 +12,7 @@ from hookfetch.core.entries import RefLanded, RefSuperseded
 from hookfetch.core.errors import Permanent
 from hookfetch.core.events import TrackRequested
 from hookfetch.core.own import OwnBranch
-from hookfetch.core.repository import identify
+from hookfetch.core.repository import identify, routing_key
 from hookfetch.store.database import Database
 from tests.coordinator.service import NEW, OLD, FakeEngine, Service, element, until, until_rows, url
 
@@ -170,15 +170,49 @@ async def test_a_first_commit_that_does_not_load_is_mended_by_a_push(tmp_path: P
         assert service.loader.unhealthy is None
 
 
+async def test_pushes_to_a_project_that_never_loaded_reach_it_and_all_that_was_bound_before_does(
+    tmp_path: Path,
+) -> None:
+    bound: list[tuple[frozenset[str], bool]] = []
+
+    class Bus(MemoryBus):
+        """Tells what is bound."""
+
+        async def bind(self, project: str, keys: frozenset[str], *, keep: bool = False) -> None:
+            bound.append((keys, keep))
+            await super().bind(project, keys, keep=keep)
+
+    engine = FakeEngine()
+    engine.load_error = Permanent("project.conf: no name")
+    place = identify(url("own"))
+    assert place is not None
+    own = OwnBranch(repository=place, url=url("own"), ref="refs/heads/main")
+    database = Database(tmp_path / "store.sqlite")
+    await database.open()
+    try:
+        loader = Loader(
+            project="p",
+            engine=engine,
+            bus=Bus(tmp_path / "dead"),
+            database=database,
+            clock=lambda: 1.0,
+            own=own,
+        )
+        assert not await loader.attempt()
+        assert bound == [(frozenset({routing_key(place)}), True)]
+    finally:
+        await database.close()
+
+
 async def test_a_coordinator_with_an_empty_store_unbinds_nothing_before_it_has_loaded(tmp_path: Path) -> None:
     bound: list[frozenset[str]] = []
 
     class Bus(MemoryBus):
         """Tells what is bound. The one before it may have bound much, in another store."""
 
-        async def bind(self, project: str, keys: frozenset[str]) -> None:
+        async def bind(self, project: str, keys: frozenset[str], *, keep: bool = False) -> None:
             bound.append(keys)
-            await super().bind(project, keys)
+            await super().bind(project, keys, keep=keep)
 
     engine = FakeEngine()
     engine.load_gate.clear()

@@ -108,9 +108,9 @@ class MemoryBus:
         """Remove the oldest dead letter of this id and return it, or None."""
         return await asyncio.to_thread(self._folder.take, letter_id)
 
-    async def bind(self, project: str, keys: frozenset[str]) -> None:
-        """Make `keys` exactly the keys whose facts reach `project`."""
-        self._bindings[project] = keys
+    async def bind(self, project: str, keys: frozenset[str], *, keep: bool = False) -> None:
+        """Make `keys` exactly the keys whose facts reach `project`, or, with `keep`, add them to those."""
+        self._bindings[project] = keys | self._bindings.get(project, frozenset()) if keep else keys
 
     async def coordinate(
         self,

@@ -39,16 +39,17 @@ class Bindings:
         self._publisher = publisher
         self._timeout = timeout
 
-    async def set(self, project: str, keys: frozenset[str]) -> None:
-        """Make `keys` exactly the keys whose facts reach `project`; Temporary leaves them in between,
-        for the next call to complete."""
+    async def set(self, project: str, keys: frozenset[str], *, keep: bool = False) -> None:
+        """Make `keys` exactly the keys whose facts reach `project`, or, with `keep`, add them to those;
+        Temporary leaves them in between, for the next call to complete."""
         async with self._link.session() as channel:
             with temporary(f"binding {project_queue(project)}"):
                 await declare_facts(channel)
                 await declare_project(channel, project)
                 records = await self._records(channel, project)
-                await self._publisher.publish(_record(keys), bindings_queue(project))
                 bound = frozenset().union(*(json.loads(record.body) for record in records))
+                keys |= bound if keep else frozenset()
+                await self._publisher.publish(_record(keys), bindings_queue(project))
                 await self._bind(channel, project_queue(project), sorted(keys))
                 await self._unbind(channel, project_queue(project), sorted(bound - keys))
                 for record in records:

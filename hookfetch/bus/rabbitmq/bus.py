@@ -129,9 +129,9 @@ class RabbitBus:
         """Remove the first dead letter of this id and return it, or None."""
         return await self._graveyard.take(letter_id)
 
-    async def bind(self, project: str, keys: frozenset[str]) -> None:
-        """Make `keys` exactly the keys whose facts reach `project`."""
-        await self._bindings.set(project, keys)
+    async def bind(self, project: str, keys: frozenset[str], *, keep: bool = False) -> None:
+        """Make `keys` exactly the keys whose facts reach `project`, or, with `keep`, add them to those."""
+        await self._bindings.set(project, keys, keep=keep)
 
     async def coordinate(
         self,
