@@ -34,7 +34,7 @@ from hookfetch.engine.messages import (
     Unavailable,
 )
 from hookfetch.engine.mounts import unmount_below
-from hookfetch.engine.processes import MARK, end_marked
+from hookfetch.processes import MARK, end_marked
 
 _log = structlog.get_logger(__name__)
 

@@ -39,9 +39,9 @@ from hookfetch.engine.messages import (
     Tracked,
     Unavailable,
 )
-from hookfetch.engine.processes import MARK, end_marked
 from hookfetch.engine.warm import WarmProject
 
+from hookfetch.processes import MARK, end_marked
 _MAX_REASON = 1000  # characters
 _LEAVE_WITHIN = 3.0  # seconds after the input ended
 _STORAGE_FAILURES = (*bst.STORAGE_ERRORS, grpc.RpcError)

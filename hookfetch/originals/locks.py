@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 _LEAST_PAUSE, _MOST_PAUSE = 0.001, 0.05  # seconds between two tries
+_MOST_MARKS = 64 * 1024  # bytes
 
 
 class Lock:
@@ -52,14 +53,15 @@ class Lock:
             os.close(descriptor)  # its file was removed in between
 
     @contextmanager
-    def marked(self) -> Iterator[bool]:
-        """Leave a mark for the time of a `with` block, which stays if this process dies in it. Give whether
-        one was there. Only for a lock that nobody shares."""
-        died = os.fstat(self._descriptor).st_size > 0
-        if not died:
-            os.pwrite(self._descriptor, b"1", 0)
+    def marked(self, mark: str = "1") -> Iterator[list[str]]:
+        """Leave a mark, one word, for the time of a `with` block; it stays if this process dies in it. Give
+        those that were there: one for each that died. Only for a lock that nobody shares."""
+        size = os.fstat(self._descriptor).st_size
+        found = os.pread(self._descriptor, _MOST_MARKS, 0).decode("ascii", "replace").split()
+        if size < _MOST_MARKS:
+            os.pwrite(self._descriptor, f"{mark}\n".encode("ascii"), size)
         try:
-            yield died
+            yield found
         finally:
             os.ftruncate(self._descriptor, 0)
 

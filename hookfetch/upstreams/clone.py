@@ -15,6 +15,7 @@ from yarl import URL
 from hookfetch.core.errors import Permanent, Temporary
 from hookfetch.core.repository import RepositoryId, identify
 from hookfetch.upstreams.accounts import Accounts
+from hookfetch.upstreams.alone import alone_in
 from hookfetch.upstreams.git import LOCAL, git
 
 _TIMEOUT = 900.0  # seconds for a first fetch of a long history
@@ -38,7 +39,7 @@ def identity_of(repository: str) -> RepositoryId:
 
 class Clone:
     """The clone of `repository` at `directory`, made when it is first asked for. Several processes may
-    use one at a time; in this one it is fetched by one task at a time."""
+    use one at a time; it is fetched by one of them, and one of its tasks, at a time."""
 
     def __init__(self, repository: str, folder: Path, accounts: Accounts) -> None:
         self.repository = repository
@@ -74,19 +75,23 @@ class Clone:
 
     async def _fetch(self, branch: str) -> None:
         async with self._lock:
-            if not (self.directory / "HEAD").exists():
-                self.directory.mkdir(parents=True, exist_ok=True)
-                await self._git("init", "--bare", "--quiet")
-            fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", self.repository]
             try:
-                await git(
-                    [*fetch, f"+refs/heads/{branch}:refs/heads/{branch}"],
-                    _TIMEOUT,
-                    options=[f"--git-dir={self.directory}", "-c", "gc.autoDetach=false"],
-                    environment=self._environment(),
-                )
+                async with alone_in(self.directory, _TIMEOUT) as mark:
+                    await self._fetch_marked(branch, mark)
             except Temporary as error:
                 raise Temporary(f"{self.repository} cannot be fetched: {error}") from error
+
+    async def _fetch_marked(self, branch: str, mark: Mapping[str, str]) -> None:
+        if not (self.directory / "HEAD").exists():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            await self._git("init", "--bare", "--quiet")
+        fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", self.repository]
+        await git(
+            [*fetch, f"+refs/heads/{branch}:refs/heads/{branch}"],
+            _TIMEOUT,
+            options=[f"--git-dir={self.directory}", "-c", "gc.autoDetach=false"],
+            environment={**self._environment(), **mark},
+        )
 
     def _environment(self) -> Mapping[str, str]:
         if is_local(self.repository):

@@ -17,6 +17,8 @@ _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
 }
+# Nobody is there to be asked, and a connection that died is noticed, also by an ssh that nobody waits for.
+_SSH = "ssh -oBatchMode=yes -oConnectTimeout=30 -oServerAliveInterval=15 -oServerAliveCountMax=4"
 # For a repository of this machine that the operator named.
 LOCAL = {"GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file"}
 
@@ -60,7 +62,7 @@ async def _process(
     arguments: Sequence[str], more: Mapping[str, str]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     environment = {**os.environ, **_ENVIRONMENT, **more}
-    environment.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
+    environment.setdefault("GIT_SSH_COMMAND", _SSH)
     process = await asyncio.create_subprocess_exec(
         "git",
         *arguments,

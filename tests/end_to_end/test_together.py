@@ -14,7 +14,7 @@ import pytest
 
 from hookfetch.client import Client
 from hookfetch.client.values import Fetched, Tracked
-from hookfetch.engine.processes import marked
+from hookfetch.processes import marked
 from tests.end_to_end.conftest import WITHIN, Service, Start
 
 pytestmark = pytest.mark.engine

@@ -15,7 +15,7 @@ import pytest
 from hookfetch.core.errors import Temporary
 from hookfetch.demo.cache import SourceCache
 from hookfetch.engine.process import Slot
-from hookfetch.engine.processes import MARK, end_marked, marked
+from hookfetch.processes import MARK, end_marked, marked
 from tests.engine.lab import Bench, Lab, running
 
 pytestmark = pytest.mark.engine

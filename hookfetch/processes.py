@@ -1,6 +1,7 @@
-"""Find and end every process that descends from a worker, by a mark in its environment.
+"""Find and end every process that descends from a worker, or from git where it asks upstreams, by a mark in
+its environment.
 
-Children leave the worker's process group and session (BuildStream's do), and outlive its
+Children leave their parent's process group and session (BuildStream's do), and outlive its
 death; the mark stays with them. A process without the mark is never signalled, whatever
 its number. Linux only, as is BuildStream's storage daemon.
 """
@@ -11,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-MARK = "HOOKFETCH_ENGINE_WORKER"
+MARK = "HOOKFETCH_MARK"
 _POLL = 0.01  # seconds
 
 
