@@ -27,6 +27,7 @@ from hookfetch.core.jobs import Job
 from hookfetch.demo.cache import SourceCache
 from hookfetch.demo.lab import Lab
 from hookfetch.demo.repositories import Repository, create_repository, create_tarball
+from hookfetch.engine.pool import in_flight
 from hookfetch.engine.supervisor import BuildStreamEngine
 
 COUNTS = {"git_repo": 35, "git": 5, "git_tag": 5, "tar": 5}
@@ -94,10 +95,11 @@ async def measure(options: argparse.Namespace) -> dict[str, Times]:
 
 async def _rounds(engine: BuildStreamEngine, lab: Lab, upstreams: Upstreams, rounds: int) -> Times:
     times: Times = {name: [] for name in ("engine", "bst", *STEPS)}
+    places = asyncio.Semaphore(in_flight(EngineConfig()))  # as a worker takes jobs
     for number in range(-1, rounds):  # the first is the warm-up
         wanted = await asyncio.to_thread(upstreams.move, f"engine {number}")
         begun = time.perf_counter()
-        await asyncio.gather(*(_run(engine, name, number, ref) for name, ref in wanted.items()))
+        await asyncio.gather(*(_run(engine, places, name, number, ref) for name, ref in wanted.items()))
         took = time.perf_counter() - begun
         await asyncio.to_thread(upstreams.move, f"bst {number}")
         steps = {step: await asyncio.to_thread(_bst, lab, step, list(wanted)) for step in STEPS}
@@ -109,9 +111,12 @@ async def _rounds(engine: BuildStreamEngine, lab: Lab, upstreams: Upstreams, rou
     return times
 
 
-async def _run(engine: BuildStreamEngine, name: str, number: int, wanted: str) -> None:
+async def _run(
+    engine: BuildStreamEngine, places: asyncio.Semaphore, name: str, number: int, wanted: str
+) -> None:
     job = Job(id=f"{name} {number}", project=PROJECT, element=f"{name}.bst", epoch=1, track=True)
-    done = await engine.run(job, _ignore)
+    async with places:
+        done = await engine.run(job, _ignore)
     assert wanted in str(done.refs[0].ref)
     assert done.cached
 

@@ -14,6 +14,7 @@ from hookfetch.bootstrap.sweeping import looks_of
 from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.config import ROLES, Config
 from hookfetch.core.errors import ConfigurationError
+from hookfetch.engine.pool import in_flight
 from hookfetch.hooks.registration import KnownBy
 from hookfetch.hooks.watching import HookWatch
 from hookfetch.originals.upkeep import Upkeep
@@ -77,7 +78,7 @@ def build(config: Config, roles: Collection[str] = ROLES) -> list[Part]:
             )
             parts.append(Part(f"answers {project.name}", answers.start, answers.stop, patient=True))
     if "worker" in roles:
-        worker = Worker(bus, engine, config.engine.processes)
+        worker = Worker(bus, engine, in_flight(config.engine))
         parts.append(Part("worker", worker.start, worker.stop, patient=True))
         upkeep = Upkeep(config.state_dir, config.engine.mirrors_bytes)
         parts.append(Part("mirrors", upkeep.start, upkeep.stop))

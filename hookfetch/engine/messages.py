@@ -51,19 +51,28 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LookAhead:
+    """Begin to look at the upstreams of an element of the project as it was loaded last, for a `Run` that
+    will tell this `number`. It is taken at once, whatever the worker is at, and not replied to."""
+
+    number: int
+    element: str
+    type: Literal["look_ahead"] = "look_ahead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Do a job on one element of the project as it was loaded last; it `expects_news` where something was
-    said to have moved upstream."""
+    """Do a job on one element of the project as it was loaded last; for it the look `looked` has begun."""
 
     element: str
     track: bool
     refs: tuple[SourceRef, ...]
-    expects_news: bool
     cache: CacheUse = "use"
+    looked: int | None = None
     type: Literal["run"] = "run"
 
 
-Request = Annotated[Start | Load | Run, Field(discriminator="type")]
+Request = Annotated[Start | Load | LookAhead | Run, Field(discriminator="type")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,5 +138,5 @@ class Unavailable:
 
 Reply = Annotated[Loaded | NotLoaded | Tracked | Done | Refused | Unavailable, Field(discriminator="type")]
 
-REQUESTS: TypeAdapter[Start | Load | Run] = TypeAdapter(Request)
+REQUESTS: TypeAdapter[Start | Load | LookAhead | Run] = TypeAdapter(Request)
 REPLIES: TypeAdapter[Loaded | NotLoaded | Tracked | Done | Refused | Unavailable] = TypeAdapter(Reply)

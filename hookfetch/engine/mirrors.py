@@ -8,12 +8,12 @@ cannot help.
 import hashlib
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import pygit2
 from buildstream_plugins_community.sources._git_utils import (  # type: ignore[import-untyped]
     get_matching_refs,
     resolve_mirror_dir,
@@ -22,12 +22,14 @@ from pygit2 import GitError
 
 from hookfetch.cas.git_objects import GitObjects
 from hookfetch.core.errors import ElementError
+from hookfetch.engine.packs import point
+from hookfetch.engine.quick_fetch import fetch_quickly
 
 HAVE_MIRRORS = frozenset({"git", "git_module", "git_repo", "git_tag"})
 
 # Nothing runs on behind a finished job, nothing that a ref may still name is pruned, and
-# nothing is written that dulwich would have to understand beside packs and refs. What is fetched comes
-# as a whole pack, or not at all: unpacked it could be a commit without its files, if the disk is full.
+# nothing is written that dulwich would have to understand beside objects and refs. What git fetches comes
+# as a whole pack, or not at all: unpacked by it, it could be a commit without its files, if the disk is full.
 # Packs are not flushed, as loose objects are not: both can be fetched again.
 _GC = (
     *("gc.auto=0", "gc.pruneExpire=never", "gc.writeCommitGraph=false"),
@@ -47,8 +49,9 @@ def mirror_of(source: Any) -> Path:
     return Path(source.mirror.mirror)
 
 
-def refresh_for_tracking(sources: Iterable[Any]) -> None:
-    """Fetch what tracking reads from mirrors, where the plugins' own fetch is bad at it.
+def refresh_for_tracking(sources: Iterable[Any], refs_at: Callable[[str], Mapping[str, str]]) -> None:
+    """Fetch what tracking reads from mirrors, where the plugins' own fetch is bad at it. `refs_at` tells what
+    is known of an upstream's refs.
 
     `git_tag` names no refspec: its tracking would return what the branch was when the mirror was made;
     ElementError when the upstream refuses. `git` describes from wherever an exact tag's history ends.
@@ -63,43 +66,23 @@ def refresh_for_tracking(sources: Iterable[Any]) -> None:
         elif kind == "git" and _is_shallow(mirror_of(source)):
             _fetch_all(source)
         elif kind == "git_repo" and source.ref_format.value == "git-describe":
-            _fetch_branch(source)
+            _fetch_branch(source, refs_at(mirror_and_url(source)[1]))
 
 
-def _fetch_branch(source: Any) -> None:
+def _fetch_branch(source: Any, refs: Mapping[str, str]) -> None:
     names = _names_of(source)
     if names and names[0].startswith("refs/heads/"):  # or a tag, which the plugin describes unseen
-        mirror, url = _mirror_and_url(source)
+        mirror, url = mirror_and_url(source)
         _make(mirror)
-        _fetch(mirror, url, {names[0]: names[0]}, _whole(mirror))
+        _fetch(mirror, url, {names[0]: names[0]}, _whole(mirror), refs)
 
 
-def begin_fetching(sources: Iterable[Any], until: ExitStack) -> None:
-    """Begin to fetch the branches that `git_repo` sources follow, while they are tracked, which asks the
-    upstream for refs alone. The end of `until` waits for it.
-
-    What comes of it is looked at by `refresh_for_fetching`, which fetches what is not there then.
-    """
-    for source in sources:
-        begun = _begin_fetch(source)
-        if begun is not None:
-            until.enter_context(begun)
-
-
-def _begin_fetch(source: Any) -> "subprocess.Popen[bytes] | None":
-    if source.get_kind() != "git_repo" or source.ref_format.value == "git-describe":
-        return None
-    mirror, url = _mirror_and_url(source)
-    names = _names_of(source)
-    # A mirror that has the branch: at the first time tracking may choose a tag, or nothing.
-    if not names or _is_shallow(mirror) or not (mirror / "HEAD").is_file():
-        return None
-    with suppress(GitError), GitObjects(mirror) as objects:
-        if names[0].startswith("refs/heads/") and objects.ref(names[0]) is not None:
-            command = _command(mirror, *_fetch_arguments(url, {names[0]: names[0]}, ()))
-            nothing = subprocess.DEVNULL
-            return subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing)
-    return None
+def bring(source: Any, ref: str, refs: Mapping[str, str]) -> None:
+    """Have a full ref of a `git_repo` source's upstream in its mirror, if that is quick. `refs` tells where
+    the upstream's are."""
+    mirror, url = mirror_and_url(source)
+    if (mirror / "HEAD").is_file():
+        fetch_quickly(mirror, url, {ref: ref}, refs)
 
 
 def refresh_for_fetching(sources: Iterable[Any]) -> None:
@@ -125,7 +108,7 @@ def _keep_cloneable(source: Any) -> None:
     """Have the mirror of a source whose plugin stages by `git clone` hold what is cloned: an exact tag, or
     whole histories."""
     found = _REF.fullmatch(source.mirror.ref or "")
-    mirror, url = _mirror_and_url(source)
+    mirror, url = mirror_and_url(source)
     if found is None or not (mirror / "HEAD").is_file():
         return
     commit = bytes.fromhex(found["commit"])
@@ -152,7 +135,7 @@ def _keep(source: Any) -> None:
         tag = plugin.tagref.decode()
         wanted = {tag: tag} if plugin.depth == 1 else {tag: tag, **wanted}
         depth = plugin.depth  # commits to the tag, both counted
-    mirror, url = _mirror_and_url(source)
+    mirror, url = mirror_and_url(source)
     _make(mirror)
     options = []
     with GitObjects(mirror) as objects:
@@ -178,7 +161,7 @@ def name_followed(sources: Iterable[Any], *, tracked: bool) -> None:
 
 def _name_followed(source: Any, *, tracked: bool) -> None:
     (plugin,) = source.get_source_fetchers()
-    mirror, url = _mirror_and_url(source)
+    mirror, url = mirror_and_url(source)
     if plugin.depth == 1 or not (mirror / "HEAD").is_file():
         return  # an exact tag has come by its name
     commit = bytes.fromhex(plugin.sha)
@@ -189,7 +172,7 @@ def _name_followed(source: Any, *, tracked: bool) -> None:
         if known and (not tracked or objects.commit_of(known[0]) == commit):
             return  # an older commit than the branch has now is no news of the branch
     if known and known[0].startswith("refs/heads/"):
-        _point(mirror, known[0], plugin.sha)
+        point(mirror, known[0], plugin.sha)
     else:
         _learn_names(source, mirror, url, plugin.sha)
 
@@ -202,17 +185,9 @@ def _learn_names(source: Any, mirror: Path, url: str, commit: str) -> None:
     refs = [ref.encode() for ref in advertised if ref.startswith(("refs/heads/", "refs/tags/"))]
     for ref in map(bytes.decode, get_matching_refs(refs, source.tracking, source.exclude)):
         if advertised[ref] == commit:
-            _point(mirror, ref, commit)
+            point(mirror, ref, commit)
         elif advertised.get(f"{ref}^{{}}") == commit:  # the tag's own object is not here
             _fetch(mirror, url, {ref: ref}, ())
-
-
-def _point(mirror: Path, ref: str, commit: str) -> None:
-    repository = pygit2.Repository(str(mirror))
-    try:
-        repository.references.create(ref, commit, force=True)
-    finally:
-        repository.free()
 
 
 def _names_of(source: Any) -> list[str]:
@@ -224,8 +199,8 @@ def _names_of(source: Any) -> list[str]:
 
 
 def _fetch_all(source: Any) -> subprocess.CompletedProcess[str]:
-    mirror, url = _mirror_and_url(source)
-    return _fetch(mirror, url, _ALL, ["--prune", *_whole(mirror)])
+    mirror, url = mirror_and_url(source)
+    return _git(mirror, *_fetch_arguments(url, _ALL, ["--prune", *_whole(mirror)]))
 
 
 def _whole(mirror: Path) -> list[str]:
@@ -237,7 +212,8 @@ def _is_shallow(mirror: Path) -> bool:
     return (mirror / "shallow").exists()
 
 
-def _mirror_and_url(source: Any) -> tuple[Path, str]:
+def mirror_and_url(source: Any) -> tuple[Path, str]:
+    """Return where the plugin of one of `HAVE_MIRRORS` keeps its bare mirror, and of what."""
     url = source.url if source.get_kind() == "git_repo" else source.mirror.url
     return mirror_of(source), source.translate_url(url)
 
@@ -254,10 +230,15 @@ def _make(mirror: Path) -> None:
 
 
 def _fetch(
-    mirror: Path, url: str, wanted: Mapping[str, str], options: Iterable[str]
-) -> subprocess.CompletedProcess[str]:
+    mirror: Path,
+    url: str,
+    wanted: Mapping[str, str],
+    options: Sequence[str],
+    refs: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     # Its failure is left to the plugin, which tries all addresses and says why.
-    return _git(mirror, *_fetch_arguments(url, wanted, options))
+    if options or not fetch_quickly(mirror, url, wanted, refs):
+        _git(mirror, *_fetch_arguments(url, wanted, options))
 
 
 def _fetch_arguments(url: str, wanted: Mapping[str, str], options: Iterable[str]) -> list[str]:

@@ -25,6 +25,7 @@ from hookfetch.engine.messages import (
     REQUESTS,
     Done,
     Load,
+    LookAhead,
     Mirrors,
     Refused,
     Reply,
@@ -153,7 +154,8 @@ def temporary_directory(token: str) -> Path:
 
 class WorkerProcess:
     """A started worker. `loaded` names the load of the project it has made last, `jobs` is how
-    many it has done; both are the engine's to keep. A `spent` one is leaving by itself."""
+    many it has done, `looks` how many jobs wait for it that it looks ahead for; all are the engine's to
+    keep. A `spent` one is leaving by itself."""
 
     def __init__(self, process: asyncio.subprocess.Process, slot: Slot, token: str) -> None:
         self._process = process
@@ -161,6 +163,7 @@ class WorkerProcess:
         self._slot = slot
         self.loaded: str | None = None
         self.jobs = 0
+        self.looks = 0
         self.spent = False
         self._gone = asyncio.ensure_future(self._watch())
 
@@ -217,6 +220,10 @@ class WorkerProcess:
         raise Temporary(
             f"the BuildStream worker ended with {self._process.returncode} in the middle of a job"
         )
+
+    def look_ahead(self, request: LookAhead) -> None:
+        """Have the worker begin to look, whatever it is asked now."""
+        self._send(REQUESTS.dump_json(request))
 
     def _send(self, line: bytes) -> None:
         assert self._process.stdin is not None

@@ -1,11 +1,11 @@
-"""The engine: warm BuildStream processes, a bounded number, each replaced when it is spent.
+"""The engine: jobs and loads in, requests to warm BuildStream processes out.
 
 BuildStream itself is never imported here. Per-element order is the coordinator's business.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
@@ -31,16 +31,11 @@ from hookfetch.engine.messages import (
     Tracked,
     Unavailable,
 )
-from hookfetch.engine.process import Slot, WorkerProcess
+from hookfetch.engine.pool import Look, Pool
+from hookfetch.engine.process import WorkerProcess
 from hookfetch.engine.version import check_buildstream
 
 _log = structlog.get_logger(__name__)
-
-_LEAVE_WITHIN = 5.0  # seconds a worker has to leave by itself
-_CLOSE_WITHIN = 20.0  # seconds
-# Processes that may be idle beside those at work, so that projects that alternate do not start one a job.
-_SPARE = 2
-_SLOTS = 256  # worker directories a project may have, over every engine of this state directory
 
 
 class BuildStreamEngine:
@@ -61,7 +56,6 @@ class BuildStreamEngine:
         check_buildstream()
         self._projects = projects
         self._clones = clones
-        self._directory = state_dir / "engine"
         self._mirrors = Mirrors(
             state_dir=str(state_dir),
             bytes=config.mirrors_bytes,
@@ -69,13 +63,8 @@ class BuildStreamEngine:
             patience=config.deadline / 4,  # it may be waited for twice, and then there is the job to do
         )
         self._config = config
-        self._permits = asyncio.Semaphore(config.processes)
-        self._idle: list[tuple[str, WorkerProcess]] = []  # the longest idle first
-        self._busy: set[WorkerProcess] = set()
-        self._leases = 0  # workers that are busy or about to start
+        self._pool = Pool(state_dir / "engine", config, self._start_of)
         self._generations = dict.fromkeys(projects, 1)
-        self._closed = False
-        self._cleared = False  # of what engines left that were killed
 
     async def newest(self, project: str) -> str | None:
         """Return the commit that the project's branch is at now, None for a checkout."""
@@ -91,7 +80,7 @@ class BuildStreamEngine:
         clone = self._clones.get(project)
         if clone is not None and revision is None:
             revision = await clone.newest(self._branch(project))
-        async with self._worker(project) as worker:
+        async with self._pool.worker(project, urgent=True) as worker:
             reply = await self._load(project, worker, revision)
         if isinstance(reply, Loaded):
             return reply.project
@@ -108,7 +97,7 @@ class BuildStreamEngine:
             await on_tracked(message.refs, message.milliseconds)
 
         reply: Reply | None = None
-        async with self._worker(job.project) as worker:
+        async with self._looking_ahead(job, may_begin) as look, self._turn(job, look) as worker:
             if worker.loaded != self._wanted(job.project, job.revision):
                 loaded = await self._load(job.project, worker, job.revision)
                 if isinstance(loaded, NotLoaded):
@@ -116,14 +105,14 @@ class BuildStreamEngine:
                     raise Temporary(f"project {job.project} does not load: {loaded.reason}")
                 if not isinstance(loaded, Loaded):
                     _fail(loaded)
-            if await may_begin():
+            if look is not None or await may_begin():
                 worker.jobs += 1
                 run = Run(
                     element=job.element,
                     track=job.track,
                     refs=job.refs,
-                    expects_news=job.priority == "background",
                     cache=job.cache,
+                    looked=look.number if look is not None and look.worker is worker else None,
                 )
                 reply = await worker.ask(run, tracked)
         if reply is None:
@@ -149,26 +138,12 @@ class BuildStreamEngine:
 
         Temporary when something of a worker does not go away.
         """
-        self._closed = True
-        idle, self._idle = self._idle, []
-        await asyncio.gather(
-            *(worker.end(_LEAVE_WITHIN) for _, worker in idle),
-            *(worker.kill() for worker in self._busy),
-        )
-        try:
-            async with asyncio.timeout(_CLOSE_WITHIN):
-                for _ in range(self._config.processes):  # once every permit is back, nobody holds a worker
-                    await self._permits.acquire()
-        except TimeoutError as error:
-            raise Temporary("the engine's jobs do not end") from error
-        for _ in range(self._config.processes):
-            self._permits.release()
+        await self._pool.close()
 
     @property
     def pids(self) -> tuple[int, ...]:
         """Return the process ids of the living workers."""
-        workers = [*self._busy, *(worker for _, worker in self._idle)]
-        return tuple(worker.pid for worker in workers if worker.lives)
+        return self._pool.pids
 
     def _require(self, project: str) -> None:
         if project not in self._projects:
@@ -197,55 +172,32 @@ class BuildStreamEngine:
         return reply
 
     @asynccontextmanager
-    async def _worker(self, project: str) -> AsyncIterator[WorkerProcess]:
-        """Give a worker of `project` for one request; Temporary when the request takes too long.
-
-        It is kept for the next one unless anything was raised: then nobody knows what it is
-        in the middle of.
-        """
-        async with self._permits:
-            self._leases += 1
-            try:
-                worker = await self._take(project)
-                self._busy.add(worker)
-                try:
-                    async with self._deadline(project):
-                        yield worker
-                except BaseException:
-                    await worker.kill()
-                    raise
-                finally:
-                    self._busy.discard(worker)
-                await self._give_back(project, worker)
-            finally:
-                self._leases -= 1
-
-    @asynccontextmanager
-    async def _deadline(self, project: str) -> AsyncIterator[None]:
-        scope = asyncio.timeout(self._config.deadline)
+    async def _looking_ahead(self, job: Job, may_begin: MayBegin) -> AsyncIterator[Look | None]:
+        """Have the upstream looked at while `job` waits for a process; None where it need not wait, or none
+        can look. Unwanted when it may not begin."""
+        worker = self._pool.looker(job.project, self._wanted(job.project, job.revision))
+        if worker is None or not job.track:
+            yield None
+            return
+        worker.looks += 1
         try:
-            async with scope:
-                yield
-        except TimeoutError as error:
-            if not scope.expired():
-                raise
-            raise Temporary(f"no answer within {self._config.deadline:g} s: {project}") from error
+            if not await may_begin():
+                raise Unwanted(f"{job.element}: this attempt is not wanted any more")
+            yield self._pool.look_ahead(worker, job.element)
+        finally:
+            worker.looks -= 1
 
-    async def _take(self, project: str) -> WorkerProcess:
-        self._idle = [(name, worker) for name, worker in self._idle if worker.lives]
-        mine = [index for index, (name, _) in enumerate(self._idle) if name == project]
-        if mine:
-            return self._idle.pop(mine[-1])[1]  # the one used last is the warmest
-        while self._idle and len(self._idle) + self._leases > self._config.processes + _SPARE:
-            _, other = self._idle.pop(0)
-            await other.end(_LEAVE_WITHIN)
-        if self._closed:
-            raise Temporary("the engine is closed")
+    def _turn(self, job: Job, look: Look | None) -> AbstractAsyncContextManager[WorkerProcess]:
+        at = None if look is None else look.worker
+        return self._pool.worker(job.project, urgent=job.priority == "interactive", at=at)
+
+    def _start_of(self, project: str) -> Start:
         settings = self._projects[project]
-        start = Start(
+        clone = self._clones.get(project)
+        return Start(
             name=project,
             path=None if settings.path is None else str(settings.path),
-            clone=None if (clone := self._clones.get(project)) is None else clone.place,
+            clone=None if clone is None else clone.place,
             directory="",  # the worker process is given a free one
             cache_bytes=self._config.cache_bytes,
             source_cache=settings.source_cache,
@@ -255,20 +207,6 @@ class BuildStreamEngine:
             shortcut=self._config.shortcut,
             mirrors=self._mirrors,
         )
-        if not self._cleared:
-            await asyncio.to_thread(Slot.clear_all, self._directory)
-            self._cleared = True
-        worker = await WorkerProcess.start(self._directory / project, _SLOTS, start, self._config.stall)
-        if self._closed:  # in the meantime
-            await worker.kill()
-            raise Temporary("the engine is closed")
-        return worker
-
-    async def _give_back(self, project: str, worker: WorkerProcess) -> None:
-        if self._closed or worker.spent or worker.jobs >= self._config.recycle_after:
-            await worker.end(_LEAVE_WITHIN)
-        else:
-            self._idle.append((project, worker))
 
 
 def _fail(reply: Reply) -> NoReturn:

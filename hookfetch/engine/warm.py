@@ -18,9 +18,11 @@ from hookfetch.core.sources import LoadedProject
 from hookfetch.engine import ancestry, mirrors
 from hookfetch.engine import private_api as bst
 from hookfetch.engine.addresses import is_remote, require_remote_repositories
+from hookfetch.engine.ahead import Ahead
 from hookfetch.engine.caching import Caching, timed
 from hookfetch.engine.describing import describe, urls_of
 from hookfetch.engine.full_disk import is_full, make_room_on
+from hookfetch.engine.looks import Look
 from hookfetch.engine.messages import Done, Run, Start
 from hookfetch.engine.private_loading import fetch_junction, full_name, load_project, remove_unused
 from hookfetch.engine.project_policy import rules_of
@@ -64,6 +66,7 @@ class WarmProject:
             start.mirrors.patience,
         )
         self._mirrors.keep(self._context)
+        self._ahead = Ahead(self._mirrors)
         self._elements: dict[str, Any] = {}
         self._committed: dict[str, list[bst.RefKeys | None]] = {}
 
@@ -111,6 +114,13 @@ class WarmProject:
             reason = _one_line(str(error)) + (f": {why}" if why else "")
             raise ElementError(f"the project behind {name} cannot be fetched: {reason}") from error
 
+    def look_ahead(self, number: int, element: str) -> None:
+        """Begin a look, as `Ahead`, for an element; nothing happens where it will be refused. From any
+        thread."""
+        loaded = self._elements.get(element)
+        if loaded is not None and _all_remote(loaded):
+            self._ahead.begin(number, bst.sources_of(loaded))
+
     def run(self, job: Run, on_tracked: OnTracked) -> Done:
         """Track if asked to, then have the sources in the cache and prove it.
 
@@ -130,17 +140,16 @@ class WarmProject:
         began = keys = _starting_refs(committed, job.refs)
         sources = bst.fresh_sources(element, keys, committed)
         if job.track:
-            with self._mirrors.alone(sources.sources()), ExitStack() as ahead:
-                if job.expects_news:
-                    mirrors.begin_fetching(sources.sources(), ahead)
-                with timed(milliseconds, "track"):
-                    mirrors.refresh_for_tracking(sources.sources())
-                    bst.track(sources)
-                keys = [bst.ref_keys(source) for source in sources.sources()]
-                on_tracked(_report(sources, keys), milliseconds["track"])
-                if job.expects_news:
-                    with timed(milliseconds, "fetch"):
-                        ahead.close()
+            with timed(milliseconds, "track"):
+                # Before the mirrors are held: a look that is not at its end yet waits for them.
+                ahead = self._ahead.take(job.looked)
+                with self._mirrors.alone(sources.sources()):
+                    look = ahead or Look(sources.sources())
+                    mirrors.refresh_for_tracking(sources.sources(), look.refs_at)
+                    with look.told():
+                        bst.track(sources)
+            keys = [bst.ref_keys(source) for source in sources.sources()]
+            on_tracked(_report(sources, keys), milliseconds["track"])
             sources = bst.fresh_sources(element, keys, committed)
         require_remote_repositories(job.element, keys)
         self._require_refs(job.element, sources)
@@ -202,6 +211,10 @@ class WarmProject:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+
+def _all_remote(element: Any) -> bool:
+    return all(is_remote(url) for source in bst.sources_of(element) for url in urls_of(source))
 
 
 def _require_remote(name: str, element: Any) -> None:

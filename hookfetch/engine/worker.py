@@ -10,7 +10,7 @@ import shutil
 import threading
 import traceback
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from gzip import BadGzipFile
 from http.client import HTTPException
@@ -31,6 +31,7 @@ from hookfetch.engine.messages import (
     Done,
     Load,
     Loaded,
+    LookAhead,
     NotLoaded,
     Refused,
     Reply,
@@ -40,8 +41,8 @@ from hookfetch.engine.messages import (
     Unavailable,
 )
 from hookfetch.engine.warm import WarmProject
-
 from hookfetch.processes import MARK, end_marked
+
 _MAX_REASON = 1000  # characters
 _LEAVE_WITHIN = 3.0  # seconds after the input ended
 _STORAGE_FAILURES = (*bst.STORAGE_ERRORS, grpc.RpcError)
@@ -63,13 +64,18 @@ class _Line:
         os.dup2(nothing, 0)
         os.close(nothing)
         os.dup2(2, 1)
-        self._waiting: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Start | Load | Run | None] = queue.SimpleQueue()
+        self._on_look_ahead: Callable[[LookAhead], None] = _nobody_looks
         self._left = threading.Event()
         threading.Thread(target=self._read, daemon=True).start()
 
     def requests(self) -> Iterator[Start | Load | Run]:
-        while (line := self._waiting.get()) is not None:
-            yield REQUESTS.validate_json(line)
+        while (request := self._waiting.get()) is not None:
+            yield request
+
+    def look_ahead_by(self, on_look_ahead: Callable[[LookAhead], None]) -> None:
+        """Have requests to look ahead answered by `on_look_ahead`, in the thread that reads them."""
+        self._on_look_ahead = on_look_ahead
 
     def reply(self, message: Reply) -> None:
         self._replies.write(REPLIES.dump_json(message) + b"\n")
@@ -82,13 +88,21 @@ class _Line:
 
     def _read(self) -> None:
         for line in self._requests:
-            self._waiting.put(line)
+            request = REQUESTS.validate_json(line)
+            if isinstance(request, LookAhead):
+                self._on_look_ahead(request)
+            else:
+                self._waiting.put(request)
         self._waiting.put(None)
         # The main thread may be deep in a download that nobody waits for any more.
         if not self._left.wait(_LEAVE_WITHIN):
             end_marked(os.environ[MARK], within=_LEAVE_WITHIN)
             _remove_temporary_files()
             os._exit(1)
+
+
+def _nobody_looks(request: LookAhead) -> None:
+    raise AssertionError(f"out of turn: {request}")
 
 
 def _remove_temporary_files() -> None:
@@ -169,6 +183,7 @@ def main() -> None:
         return
     assert isinstance(start, Start)
     with WarmProject(start) as project:
+        line.look_ahead_by(lambda request: project.look_ahead(request.number, request.element))
         for request in requests:
             assert not isinstance(request, Start)
             reply = (

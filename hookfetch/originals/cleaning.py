@@ -8,7 +8,7 @@ from pathlib import Path
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # What dies in the middle leaves: unfinished packs and objects of git, BuildStream's temporary directories.
 _UNFINISHED = re.compile(
-    r"tmp_(pack|idx|rev|obj|objdir|bitmap|mtimes)[-_].+|\.tmp-[0-9]+-pack-.+|tmp[a-z0-9_]{8}"
+    r"tmp_(pack|idx|rev|obj|object|objdir|bitmap|mtimes)[-_].+|\.tmp-[0-9]+-pack-.+|tmp[a-z0-9_]{8}"
 )
 
 

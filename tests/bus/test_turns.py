@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hookfetch.bus.memory.bus import MemoryBus
-from hookfetch.bus.memory.turns import TURN, Turn, next_project
 from hookfetch.core.ports import Message
+from hookfetch.core.turns import TURN, Turn, next_project
 from tests.bus.recorder import message, until
 
 
@@ -35,7 +35,7 @@ def test_a_slot_stays_for_a_turn_unless_another_project_has_fewer(
 async def test_a_project_with_a_thousand_jobs_starves_no_other(
     slots: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hookfetch.bus.memory.turns.TURN", 0.05)
+    monkeypatch.setattr("hookfetch.core.turns.TURN", 0.05)
     bus, done = MemoryBus(tmp_path), []
 
     async def work(job: Message) -> None:

@@ -130,9 +130,6 @@ async def test_what_the_cache_holds_already_is_not_fetched_again(bench: Bench) -
 
     assert again.cached
     assert set(again.milliseconds) == {"track", "prove"}
-    # What a push led to is fetched while it is tracked: most often it is new.
-    told = await bench.run("glib.bst", refs=first.refs)
-    assert set(told.milliseconds) == {"track", "fetch", "prove"}
 
 
 async def test_without_a_source_cache_sources_are_fetched_and_not_called_cached(lab: Lab) -> None:

@@ -164,7 +164,7 @@ async def test_a_worker_that_is_leaving_is_killed_when_nobody_waits_for_it_any_m
     async with running(lab_with_stall, None) as bench:
         await bench.engine.load("lab")
         pids = descendants(lab_with_stall)
-        ((_, worker),) = bench.engine._idle  # noqa: SLF001  no job can be cancelled at that very moment
+        ((_, worker),) = bench.engine._pool._idle  # noqa: SLF001  no job can be cancelled at that very moment
         os.kill(worker.pid, signal.SIGSTOP)  # it does not leave by itself
         leaving = asyncio.ensure_future(worker.end(60.0))
         await asyncio.sleep(0)

@@ -13,10 +13,10 @@ import structlog
 
 from hookfetch.bus.attempts import Backoff, attempt, letter_of
 from hookfetch.bus.consumer import Consumer
-from hookfetch.bus.memory.turns import Turn, next_project
 from hookfetch.core.errors import Busy, Temporary
 from hookfetch.core.jobs import Priority
 from hookfetch.core.ports import DeadLetter, Handler, Message
+from hookfetch.core.turns import Turn, next_project
 
 log = structlog.get_logger(__name__)
 
