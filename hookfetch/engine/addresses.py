@@ -27,6 +27,13 @@ def is_remote(url: str) -> bool:
     return identify(url) is not None
 
 
+def require_remote(element: str, url: str) -> None:
+    """Return if `url`, which a plugin of `element` is about to use, is on another machine; else raise
+    ElementError. git takes a path for an address, and would fetch from this machine's own repositories."""
+    if not is_remote(url):
+        raise ElementError(f"{element}: {url[:200]!r} is no address of another machine")
+
+
 def require_remote_repositories(element: str, refs: Iterable[Mapping[str, JsonValue] | None]) -> None:
     """Return if the repositories that refs themselves name (cargo2's crates, as a lock file upstream has
     them) are on other machines; else raise ElementError."""

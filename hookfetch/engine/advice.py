@@ -12,11 +12,13 @@ _KEY = "give the service's user an ssh key without a prompt, and the host's key 
 _GONE = "it is gone or not public: put its new url into the element"
 _MOVED = "it redirects without end, or where that is not followed: put its new url into the element"
 _UNREACHABLE = "the host cannot be reached from here: check its name in the url, or give the project a mirror"
+_PRIVATE = "if it is meant, have the project name it: in a url, an alias or a mirror"
 _GARBAGE = "what answers is no such server, or a broken one: check the url"
 
 _ADVICE: Sequence[tuple[re.Pattern[str], str]] = tuple(
     (re.compile(pattern, re.IGNORECASE), advice)
     for pattern, advice in (
+        (r"private address", _PRIVATE),
         (
             r"too many redirects|exceeded [0-9]+ redirects|redirect error|infinite loop|maximum .*redirects",
             _MOVED,
@@ -33,6 +35,20 @@ _ADVICE: Sequence[tuple[re.Pattern[str], str]] = tuple(
 
 # A plugin's own time-out, where `engine/patience.py` ended it long before.
 _OWN_TIMEOUT = re.compile(r" \(read timeout=[0-9.]+\)")
+
+
+# What libraries put around a refusal (`engine/guarded_sockets.py`), which names the host by itself.
+_AROUND_REFUSAL = re.compile(
+    r"HTTPS?ConnectionPool\([^)]*\): Max retries exceeded with url: \S+ \(Caused by \w+\("
+    r"""["']\w+\([^)]*\): Failed to establish a new connection: """
+    r"""(?P<said>[^"']*private address[^"']*)["']\)\)"""
+    r"|<urlopen error (?P<opened>[^<>]*private address[^<>]*)>"
+)
+
+
+def plainly_refused(said: str) -> str:
+    """Return what was `said` without what libraries put around the refusal of a private address."""
+    return _AROUND_REFUSAL.sub(lambda found: found["said"] or found["opened"], said)
 
 
 def without_own_timeout(said: str) -> str:

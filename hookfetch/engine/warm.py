@@ -3,29 +3,35 @@
 Tracking changes memory only; this module writes no file of the project.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import structlog
 
+from hookfetch.core.egress import Place, named_by
 from hookfetch.core.errors import CacheAway, ElementError
 from hookfetch.core.events import SourceRef
 from hookfetch.core.refs import from_json, to_json
 from hookfetch.core.sources import LoadedProject
 from hookfetch.engine import ancestry, mirrors
 from hookfetch.engine import private_api as bst
-from hookfetch.engine.addresses import is_remote, require_remote_repositories
+from hookfetch.engine.addresses import is_remote, require_remote, require_remote_repositories
 from hookfetch.engine.ahead import Ahead
 from hookfetch.engine.caching import Caching, timed
 from hookfetch.engine.describing import describe, urls_of
 from hookfetch.engine.full_disk import is_full, make_room_on
+from hookfetch.engine.git_egress import lead_through, rewritten_to, why
 from hookfetch.engine.looks import Look
 from hookfetch.engine.messages import Done, Run, Start
+from hookfetch.engine.named import of_operator, write_named
+from hookfetch.engine.naming import places_of
 from hookfetch.engine.private_loading import fetch_junction, full_name, load_project, remove_unused
 from hookfetch.engine.project_policy import rules_of
+from hookfetch.engine.relay import Relay
 from hookfetch.engine.source_mirrors import SourceMirrors
 from hookfetch.engine.user_configuration import FULL, write_user_configuration
 from hookfetch.engine.work_tree import WorkTree
@@ -66,6 +72,10 @@ class WarmProject:
             start.mirrors.patience,
         )
         self._mirrors.keep(self._context)
+        self._operators = of_operator(start.mirrors.accounts, rewritten_to())
+        self._named: frozenset[Place] = frozenset()
+        self._relay = self._stack.enter_context(Relay())
+        lead_through(self._relay, directory)
         self._ahead = Ahead(self._mirrors)
         self._elements: dict[str, Any] = {}
         self._committed: dict[str, list[bst.RefKeys | None]] = {}
@@ -84,6 +94,8 @@ class WarmProject:
             self._tree.check_out(revision)
         self._caching.check_shortcut()
         rules = rules_of(self._path)
+        self._named = self._operators
+        self._relay.forget()
         with bst.recording(self._context, self._log):
             loaded = load_project(
                 self._context, self._path, self._options, self._targets, self._fetch_junction
@@ -98,14 +110,23 @@ class WarmProject:
         elements = tuple(
             describe(name, element, self._committed[name]) for name, element in sorted(loaded.items())
         )
+        sources = (source for element in elements for source in element.sources)
+        self._name_places(loaded.values(), (url for source in sources for url in source.urls))
         name = self._context.get_toplevel_project().name
         return LoadedProject(name=name, elements=elements, revision=revision, policy=rules)
+
+    def _name_places(self, elements: Iterable[Any], urls: Iterable[str]) -> None:
+        self._named |= places_of(elements)
+        self._named |= frozenset(place for url in urls for place in named_by(url))
+        write_named(self._named)
 
     def _fetch_junction(self, junction: Any) -> None:
         name = full_name(junction)
         _require_remote(name, junction)
+        self._name_places([junction], (url for each in bst.sources_of(junction) for url in urls_of(each)))
         try:
             sources = bst.sources_of(junction)
+            bst.watch_addresses(sources, partial(require_remote, name))
             with self._mirrors.held(sources), self._mirrors.alone(sources):
                 mirrors.refresh_for_fetching(sources)
                 fetch_junction(junction)
@@ -131,6 +152,7 @@ class WarmProject:
         if element is None:
             raise ElementError(f"{self._name} has no element {job.element}")
         _require_remote(job.element, element)
+        self._relay.forget()
         with bst.recording(self._context, self._log), self._mirrors.held(bst.sources_of(element)):
             return self._run(job, element, on_tracked)
 
@@ -138,7 +160,7 @@ class WarmProject:
         milliseconds: dict[str, float] = {}
         committed = self._committed[job.element]
         began = keys = _starting_refs(committed, job.refs)
-        sources = bst.fresh_sources(element, keys, committed)
+        sources = _fresh_sources(job.element, element, keys, committed)
         if job.track:
             with timed(milliseconds, "track"):
                 # Before the mirrors are held: a look that is not at its end yet waits for them.
@@ -150,7 +172,7 @@ class WarmProject:
                         bst.track(sources)
             keys = [bst.ref_keys(source) for source in sources.sources()]
             on_tracked(_report(sources, keys), milliseconds["track"])
-            sources = bst.fresh_sources(element, keys, committed)
+            sources = _fresh_sources(job.element, element, keys, committed)
         require_remote_repositories(job.element, keys)
         self._require_refs(job.element, sources)
         if job.cache == "away" and self._caching.is_there:
@@ -177,13 +199,14 @@ class WarmProject:
             raise ElementError(f"{name}: no ref for source {', '.join(missing)}")
 
     def last_complaint(self) -> str | None:
-        """Return the last line by which git, in the last job, said what went wrong; None if it did not.
+        """Return the last line by which git, in the last job, said what went wrong, or why it was not
+        connected; None if it did not.
 
         Plugins tell the command that failed and keep the reason for their log.
         """
         with self._log.open(errors="replace") as log:
             complaints = [line.strip() for line in log if line.startswith(_COMPLAINTS)]
-        return complaints[-1] if complaints else None
+        return why(complaints[-1] if complaints else None, self._relay)
 
     def room_made(self, reason: str) -> str | None:
         """Give up mirrors if the last job failed for `reason` because the disk is full, and return what is to
@@ -222,6 +245,14 @@ def _require_remote(name: str, element: Any) -> None:
         if not all(map(is_remote, urls_of(source))):
             what = f"source {index} ({source.get_kind()})"
             raise ElementError(f"{name}: the url of {what} is no address of another machine")
+
+
+def _fresh_sources(
+    name: str, element: Any, keys: Sequence[bst.RefKeys | None], committed: Sequence[bst.RefKeys | None]
+) -> Any:
+    sources = bst.fresh_sources(element, keys, committed)
+    bst.watch_addresses(sources.sources(), partial(require_remote, name))
+    return sources
 
 
 def _starting_refs(

@@ -23,7 +23,7 @@ from requests import RequestException
 
 from hookfetch.core.errors import CacheAway, ElementError, HookfetchError, Temporary
 from hookfetch.engine import private_api as bst
-from hookfetch.engine.advice import advice, without_own_timeout
+from hookfetch.engine.advice import advice, plainly_refused, without_own_timeout
 from hookfetch.engine.caching import StaleStorage
 from hookfetch.engine.messages import (
     REPLIES,
@@ -159,7 +159,7 @@ def _complaint(error: Exception, project: WarmProject) -> str:
         said.append(_reason(cause))
     if complaint := project.last_complaint():
         said.append(complaint)
-    text = without_own_timeout(": ".join(said))
+    text = plainly_refused(without_own_timeout(": ".join(said)))
     words = advice(text)
     return f"{text}; {words}" if words else text
 

@@ -10,6 +10,7 @@ import socket
 
 from yarl import URL
 
+from hookfetch.core.egress import is_public
 from hookfetch.core.errors import Permanent
 
 MAX_REDIRECTS = 5
@@ -41,11 +42,7 @@ def is_inside(host: str) -> bool:
     if name == "localhost" or name.endswith(".localhost"):
         return True
     address = _address(name)
-    if address is None:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return not address.is_global or address.is_multicast
+    return address is not None and not is_public(str(address))
 
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -35,6 +35,7 @@ CLASSES = {
     "_initialize_state": "element.Element",
     "_set_ref": "source.Source",
     "_get_digest": "storage._casbaseddirectory.CasBasedDirectory",
+    "_Source__clone_for_uri": "source.Source",
     "_load_ref": "source.Source",
     "_project_refs": "source.Source",
     "_setup_sandbox": "_platform.Platform",
