@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from hookfetch.cas.protos import remote_execution_pb2
@@ -31,7 +32,16 @@ class Stored(NamedTuple):
     loose: bool
 
 
-Content = bytes | Stored
+class Kept(NamedTuple):
+    """Content that a file on this machine's disk holds, which is never changed in place: `size` bytes from
+    `offset` on, all if that is -1."""
+
+    path: Path
+    offset: int = 0
+    size: int = -1
+
+
+Content = bytes | Stored | Kept
 
 
 class File(NamedTuple):

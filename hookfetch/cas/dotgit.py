@@ -68,7 +68,7 @@ class DotGit:
         for object_id in history.objects:
             name = object_id.hex()
             files[f"objects/{name[:2]}/{name[2:]}"] = self._loose_file(read, object_id)
-        return _tree(files, self._template.directories)
+        return nested(files, self._template.directories)
 
     def _loose_file(self, read: Read, object_id: bytes) -> File:
         digest = self._loose.get(object_id)
@@ -169,7 +169,7 @@ def loose(read: Read, object_id: bytes) -> bytes:
     return head + packer.compress(data) + packer.flush()
 
 
-def index(checkout: Checkout) -> bytes:
+def index(checkout: Checkout, extensions: bytes = b"") -> bytes:
     """Return the index of a checkout, version 2, with zeros for what only a file system knows."""
     entries: list[tuple[bytes, bytes]] = []
     waiting = [(b"", checkout)]
@@ -187,7 +187,8 @@ def index(checkout: Checkout) -> bytes:
             padding = b"\0" * (8 - (_ENTRY.size + len(path)) % 8)
             entries.append((path, head + path + padding))
     entries.sort()
-    return _sealed(b"DIRC" + struct.pack(">LL", 2, len(entries)), (data for _, data in entries))
+    head = b"DIRC" + struct.pack(">LL", 2, len(entries))
+    return _sealed(head, [*(data for _, data in entries), extensions])
 
 
 def without_stat(data: bytes) -> bytes:
@@ -212,7 +213,7 @@ def _sealed(head: bytes, parts: Iterable[bytes]) -> bytes:
     return body + hashlib.sha1(body, usedforsecurity=False).digest()
 
 
-def _tree(files: Mapping[str, File], empty: Iterable[str]) -> Directory:
+def nested(files: Mapping[str, File], empty: Iterable[str]) -> Directory:
     """Return one directory of files by path, and of directories that may be empty."""
     root: _Nest = {}
     for path in empty:

@@ -41,6 +41,18 @@ class GitObjects:
         """Return whether an object is there."""
         return self._repository.odb.exists(pygit2.Oid(object_id))
 
+    def kind(self, object_id: bytes) -> str:
+        """Return the type of an object by its 20-byte id; KeyError when it is not there."""
+        kind, _ = self._repository.odb.read_header(pygit2.Oid(object_id))
+        return _KINDS[ObjectType(kind)]
+
+    def time(self, commit: bytes) -> int:
+        """Return when a commit was made, in seconds of Unix; KeyError when it is not there."""
+        found = self._repository[pygit2.Oid(commit)]
+        if not isinstance(found, pygit2.Commit):
+            raise KeyError(commit.hex())
+        return found.commit_time
+
     def ref(self, name: str) -> bytes | None:
         """Return what a full ref points at, a tag's own object if it is annotated; None without the ref."""
         try:
@@ -55,6 +67,23 @@ class GitObjects:
             return self._repository.references[name].peel(pygit2.Commit).id.raw
         except (KeyError, pygit2.GitError):
             return None
+
+    def heads_and_tags(self) -> dict[str, bytes]:
+        """Return all branches and tags: what each full ref points at, a tag's own object if it is annotated.
+        Unsuited if one stands for another."""
+        found = {}
+        for ref in self._repository.references.iterator():
+            if ref.name.startswith(("refs/heads/", "refs/tags/")):
+                if not isinstance(ref.target, pygit2.Oid):
+                    raise Unsuited(f"{ref.name} stands for {ref.target}")
+                found[ref.name] = ref.target.raw
+        return found
+
+    def branch(self) -> str | None:
+        """Return the branch that HEAD stands for, whether it is there or not; None if it is none."""
+        target = self._repository.lookup_reference("HEAD").target
+        branch = isinstance(target, str) and target.startswith("refs/heads/")
+        return str(target).removeprefix("refs/heads/") if branch else None
 
     def names(self, revision: str) -> bool:
         """Return whether git would take `revision` for the name of a ref."""
@@ -82,6 +111,12 @@ class GitObjects:
     def shallow(self) -> bool:
         """Return whether history may end before its beginning."""
         return self._repository.is_shallow
+
+    @property
+    def rewritten(self) -> bool:
+        """Return whether git may see other parents than commits name: gitglossary(7), grafts and replace."""
+        replaced = any(name.startswith("refs/replace/") for name in self._repository.references)
+        return replaced or self.shallow or (Path(self._repository.path) / "info/grafts").exists()
 
     def close(self) -> None:
         """Close the repository's files."""

@@ -2,13 +2,14 @@
 each index. Doing it again changes nothing.
 """
 
+import io
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import IO, Any
 
 from hookfetch.cas.channel import TIMEOUT, Server, Servers
-from hookfetch.cas.directories import Content, Digest, Directory, digest_of
+from hookfetch.cas.directories import Content, Digest, Directory, Kept, digest_of
 from hookfetch.cas.leases import Leases
 from hookfetch.cas.proof import SOURCE_URN, Published, message_of
 from hookfetch.cas.protos import bytestream_pb2, remote_asset_pb2, remote_execution_pb2, source_pb2
@@ -123,9 +124,14 @@ def _upload(
     size = 0
     for digest in missing:
         content = contents[digest]
+        if digest.size > _BATCH and isinstance(content, Kept):
+            file = content.path.open("rb")  # of any size, and not as a whole
+            file.seek(content.offset)
+            _write(storage, digest, file)
+            continue
         data = content if isinstance(content, bytes) else read(content)
         if digest.size > _BATCH:
-            _write(storage, digest, data)
+            _write(storage, digest, io.BytesIO(data))
             continue
         if size + digest.size > _BATCH or len(batch) == _BATCH_BLOBS:
             _update(storage, batch)
@@ -147,20 +153,21 @@ def _update(storage: Server, batch: Iterable[tuple[Digest, bytes]]) -> None:
             raise Temporary(f"source cache {storage.url}: {answer.digest.hash}: {answer.status.message}")
 
 
-def _write(storage: Server, digest: Digest, data: bytes) -> None:
+def _write(storage: Server, digest: Digest, file: IO[bytes]) -> None:
     with storage.asked() as ask:
-        answer = ask.stream.Write(_pieces(digest, data), timeout=_LARGE_TIMEOUT)
+        answer = ask.stream.Write(_pieces(digest, file), timeout=_LARGE_TIMEOUT)
     # A server that has the blob by now may stop reading early, and answers its whole size.
     if answer.committed_size != digest.size:
         raise Temporary(f"source cache {storage.url}: {digest.hash}: took {answer.committed_size} bytes")
 
 
-def _pieces(digest: Digest, data: bytes) -> Iterator[Any]:
+def _pieces(digest: Digest, file: IO[bytes]) -> Iterator[Any]:
     name = f"uploads/{uuid.uuid4()}/blobs/{digest.hash}/{digest.size}"
-    for begin in range(0, len(data), _BATCH):
-        yield bytestream_pb2.WriteRequest(
-            resource_name=name,
-            write_offset=begin,
-            data=data[begin : begin + _BATCH],
-            finish_write=begin + _BATCH >= len(data),
-        )
+    with file:
+        for begin in range(0, digest.size, _BATCH):
+            yield bytestream_pb2.WriteRequest(
+                resource_name=name,
+                write_offset=begin,
+                data=file.read(min(_BATCH, digest.size - begin)),
+                finish_write=begin + _BATCH >= digest.size,
+            )

@@ -1,5 +1,5 @@
-"""Looks at the upstreams of `git_repo` sources: for a job, and for jobs that wait for their turn, so that
-their upstreams answer meanwhile. What a source's ref is now its plugin alone decides, from what was answered.
+"""Looks at the upstreams of `git_repo` and `git_tag` sources: for a job, and for jobs that wait for their
+turn, so that their upstreams answer meanwhile. What a source's ref is now its plugin alone decides.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,9 +26,12 @@ class Look:
 
     def __init__(self, sources: Iterable[Any]) -> None:
         self._record: Record = {}
-        self._sources = [source for source in sources if source.get_kind() == "git_repo" and source.tracking]
+        tracked = [
+            source for source in sources if source.get_kind() in ("git_repo", "git_tag") and source.tracking
+        ]
+        self._sources = [source for source in tracked if source.get_kind() == "git_repo"]
         self._refs: dict[str, Mapping[str, str]] = {}
-        for source in self._sources:
+        for source in tracked:
             _, url = mirror_and_url(source)
             if url not in self._refs and url.startswith(("http://", "https://")):
                 self._refs[url] = _ask(url, self._record)
@@ -38,7 +41,7 @@ class Look:
         return self._refs.get(url, _NONE)
 
     def told(self) -> AbstractContextManager[None]:
-        """Have the plugins be told the answers, in this thread, for a `with` block."""
+        """Have the plugins that ask for refs be told them, in this thread, for a `with` block."""
         return replaying(self._record, self._sources)
 
     def bring(self) -> None:

@@ -22,8 +22,10 @@ from pygit2 import GitError
 
 from hookfetch.cas.git_objects import GitObjects
 from hookfetch.core.errors import ElementError
+from hookfetch.engine.lookups import answer_tracking
 from hookfetch.engine.packs import point
 from hookfetch.engine.quick_fetch import fetch_quickly
+from hookfetch.engine.whole_fetch import fetch_all_quickly
 
 HAVE_MIRRORS = frozenset({"git", "git_module", "git_repo", "git_tag"})
 
@@ -60,9 +62,12 @@ def refresh_for_tracking(sources: Iterable[Any], refs_at: Callable[[str], Mappin
     for source in sources:
         kind = source.get_kind()
         if kind == "git_tag" and mirror_of(source).is_dir():
-            done = _fetch_all(source)
-            if done.returncode:
-                raise ElementError(f"{source}: {_one_line(done.stderr) or 'git fetch failed'}")
+            mirror, url = mirror_and_url(source)
+            if not fetch_all_quickly(mirror, url, refs_at(url)):
+                done = _fetch_all(source)
+                if done.returncode:
+                    raise ElementError(f"{source}: {_one_line(done.stderr) or 'git fetch failed'}")
+            answer_tracking(source, mirror, url)
         elif kind == "git" and _is_shallow(mirror_of(source)):
             _fetch_all(source)
         elif kind == "git_repo" and source.ref_format.value == "git-describe":

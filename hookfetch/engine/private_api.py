@@ -7,7 +7,7 @@ main thread: BuildStream installs signal handlers and keeps global state.
 # ruff: noqa: SLF001 - this module is the one place for it
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -134,19 +134,6 @@ def _fresh_source(source: Any, ref: RefKeys, committed: RefKeys) -> Any:
     if source._get_project() is not source._get_context().get_toplevel_project():
         fresh._set_ref = partial(_set_ref_in_memory, fresh)
     return fresh
-
-
-def watch_addresses(sources: Iterable[Any], check: Callable[[str], None]) -> None:
-    """Have `check` called with each address that the plugins of `sources` are about to use, also of a
-    submodule that an upstream declares, before they use it."""
-    for source in sources:
-        source.translate_url = partial(_translate, source.translate_url, check)
-
-
-def _translate(translate: Callable[..., str], check: Callable[[str], None], *what: Any, **how: Any) -> str:
-    address = translate(*what, **how)
-    check(address)
-    return address
 
 
 def _set_ref_in_memory(source: Any, ref: JsonValue, *, save: bool) -> None:  # noqa: ARG001 - it is called so

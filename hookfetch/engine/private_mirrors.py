@@ -1,8 +1,10 @@
-"""Where BuildStream's plugins keep what they download: private names, as in `private_api`, and nothing
-that decides.
+"""Where BuildStream's plugins keep what they download, and the sources that it makes to try other addresses:
+private names, as in `private_api`, and nothing that decides.
 """
 # ruff: noqa: SLF001 - this module is one of the places for it
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -44,6 +46,36 @@ def address_of(source: Any) -> str | None:
 def file_directory(source: Any) -> Path | None:
     """Return where a plugin keeps files of a source's URL by their checksums; None for one that does not."""
     return Path(source._mirror_dir) if isinstance(source, DownloadableFileSource) else None
+
+
+def with_those_made_of(source: Any, do: Callable[[Any], None]) -> None:
+    """Do something with a source, and with each that BuildStream makes of it for an address that it tries."""
+    make = source._Source__clone_for_uri
+
+    def made(address: Any) -> Any:
+        clone = make(address)
+        do(clone)
+        return clone
+
+    do(source)
+    source._Source__clone_for_uri = made
+
+
+def watch_addresses(sources: Iterable[Any], check: Callable[[str], None]) -> None:
+    """Have `check` called with each address that the plugins of `sources` are about to use, also of a
+    submodule that an upstream declares, before they use it."""
+    for source in sources:
+        with_those_made_of(source, partial(_watch, check))
+
+
+def _watch(check: Callable[[str], None], source: Any) -> None:
+    source.translate_url = partial(_translate, source.translate_url, check)
+
+
+def _translate(translate: Callable[..., str], check: Callable[[str], None], *what: Any, **how: Any) -> str:
+    address = translate(*what, **how)
+    check(address)
+    return address
 
 
 def _mirror_directory(source: Any) -> str:

@@ -1,4 +1,4 @@
-"""The shortcut: elements of git sources alone go from their mirrors' objects to the source cache.
+"""The shortcut: elements of git sources and tarballs alone go to the source cache without being staged.
 
 It is taken only by a process that has compared both ways, and for what is certain to come out as
 BuildStream would have it; all else goes BuildStream's own way.
@@ -12,7 +12,7 @@ from typing import Any
 from hookfetch.cas.channel import Servers
 from hookfetch.cas.proof import Published
 from hookfetch.cas.publishing import Publisher
-from hookfetch.engine.shortcut_check import checked_staging
+from hookfetch.engine.shortcut_check import Checked, checked_staging
 from hookfetch.engine.staging import Staging
 
 
@@ -22,28 +22,30 @@ class Shortcut:
     def __init__(self, servers: Servers, folder: Path, lease: float) -> None:
         self._publisher = Publisher(servers, lease)
         self._folder = folder  # for what is compared
-        self._staging: Staging | str = "not checked yet"
-        self._checked = False
+        self._checked: Checked | None = None
 
     def check(self, context: Any) -> None:
         """Compare both ways, once in this process. No project is loaded in `context` afterwards."""
-        if not self._checked:
-            self._staging = checked_staging(context, self._folder)
-            self._checked = True
+        if self._checked is None:
+            self._checked = checked_staging(context, self._folder)
 
     @property
     def off(self) -> str | None:
-        """Return why it cannot be taken at all, in one line; None when it can."""
-        return self._staging if isinstance(self._staging, str) else None
+        """Return why it is not taken, or not for some kinds, in one line; None when it is for all."""
+        return "not checked yet" if self._checked is None else self._checked.difference
 
     def serves(self, sources: Sequence[Any]) -> bool:
         """Return whether it may be tried for an element of these `sources`."""
-        return isinstance(self._staging, Staging) and self._staging.serves(sources)
+        return self._staging is not None and self._staging.serves(sources)
 
     def download(self, sources: Sequence[Any]) -> None:
-        """Have the sources' commits in their mirrors; whatever plugins raise is passed on."""
-        assert isinstance(self._staging, Staging)
+        """Have what the sources name where their plugins keep it; whatever they raise is passed on."""
+        assert self._staging is not None
         self._staging.download(sources)
+
+    @property
+    def _staging(self) -> Staging | None:
+        return None if self._checked is None else self._checked.staging
 
     def distrust(self) -> None:
         """Ask the cache for everything when something is published next: it lost something."""
@@ -53,6 +55,6 @@ class Shortcut:
         """Have the source cache hold the downloaded `sources`, and return what was sent; Unsuited when they
         are not for this way, CacheAway when the cache is not there, and whatever damaged mirrors and plugins
         raise."""
-        assert isinstance(self._staging, Staging)
+        assert self._staging is not None
         with ExitStack() as stack:
             return self._staging.stage(sources, stack).publish(self._publisher, element_key)

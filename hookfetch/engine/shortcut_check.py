@@ -1,49 +1,62 @@
-"""Does the shortcut still come to what BuildStream comes to? Compared on a small repository, at each start.
+"""Does the shortcut still come to what BuildStream comes to? Compared on a small project, at each start.
 
 Git's configuration of this machine and user, the plugins and their libraries all have a say in what is
 staged, so nothing less than staging tells. What it makes it removes, but for a few kilobytes in
 BuildStream's caches.
 """
 
-import json
 import shutil
 import subprocess
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pygit2
-from pygit2.enums import ObjectType
-
+from hookfetch.cas.clone_template import new_clone_template, without_times
 from hookfetch.cas.directories import Directory, file_of
 from hookfetch.cas.dotgit import without_stat
 from hookfetch.engine import mirrors
 from hookfetch.engine import private_api as bst
 from hookfetch.engine.private_loading import load_project
+from hookfetch.engine.private_tar import mirror_file
+from hookfetch.engine.shortcut_fixture import TARBALL, write_project
 from hookfetch.engine.staging import Staging, plugin_file
 from hookfetch.engine.version import other_than_the_shortcuts
 
-_PLUGINS = [
-    {"origin": "pip", "package-name": "buildstream-plugins", "sources": ["git"]},
-    {"origin": "pip", "package-name": "buildstream-plugins-community", "sources": ["git_repo"]},
-]
-_ELEMENT = "check.bst"
-_SOMEONE = pygit2.Signature("hookfetch", "hookfetch@localhost", 1_700_000_000, 0)
+# What is compared together. Without the first, which is most of a project, there is no shortcut at all.
+_COMMITS = "commits.bst"
+_ELEMENTS = {_COMMITS: ("git", "git_repo"), "clones.bst": ("git_tag",), "tarballs.bst": ("tar",)}
+# Where BuildStream differs from itself: in the times of indices, and of git's logs.
+_TIMED = (
+    *("git_repo/.git/index", "git_tag/.git/index", "git_tag/.git/logs/HEAD"),
+    *("git_tag/.git/logs/refs/heads/main", "git_tag/.git/logs/refs/remotes/origin/HEAD"),
+)
 
 
-def checked_staging(context: Any, folder: Path) -> "Staging | str":
-    """Return the shortcut's staging if it makes what BuildStream makes, else what differs. Whatever project
-    is loaded in `context` is loaded no more; `folder` is removed."""
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The shortcut's staging for the kinds that it makes as BuildStream does (None: for none), and what
+    differs in the others (None: nothing)."""
+
+    staging: Staging | None
+    difference: str | None
+
+
+def checked_staging(context: Any, folder: Path) -> Checked:
+    """Compare both ways. Whatever project is loaded in `context` is loaded no more; `folder` is removed."""
     try:
         reason = other_than_the_shortcuts() or _attributes()
         if reason is not None:
-            return reason
+            return Checked(None, reason)
         with _emptied(folder):
-            return _compare(context, folder)
+            return _compare_all(context, folder)
     except Exception as error:  # noqa: BLE001 - plugins raise anything, and without the shortcut all goes on
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return Checked(None, _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _attributes() -> str | None:
@@ -67,42 +80,71 @@ def _emptied(folder: Path) -> Iterator[None]:
         shutil.rmtree(folder)
 
 
-def _compare(context: Any, folder: Path) -> "Staging | str":
-    ref = _write_repository(folder / "upstream.git")
-    _write_project(folder / "project", folder / "upstream.git", ref)
-    (element,) = load_project(context, folder / "project", {}, [_ELEMENT]).values()
-    loaded = bst.sources_of(element)
-    refs = [bst.ref_keys(source) for source in loaded]
+def _compare_all(context: Any, folder: Path) -> Checked:
+    elements = load_project(context, write_project(folder, _ELEMENTS), {}, list(_ELEMENTS))
+    plugins: dict[str, str] = {}
+    differences = []
+    clone = None
+    for name, kinds in _ELEMENTS.items():
+        own = {source.get_kind(): plugin_file(source) for source in bst.sources_of(elements[name])}
+        try:
+            clone = new_clone_template() if "git_tag" in kinds else clone
+            difference = _compare(elements[name], Staging(own, clone), folder)
+        except Exception as error:  # noqa: BLE001 - as above
+            difference = _reason(error)
+        if difference is None:
+            plugins |= own
+        elif name == _COMMITS:
+            return Checked(None, difference)
+        else:
+            differences.append(f"{', '.join(kinds)}: {difference}")
+    return Checked(Staging(plugins, clone), "; ".join(differences) or None)
+
+
+def _compare(element: Any, staging: Staging, folder: Path) -> str | None:
+    """Return what differs between BuildStream's staging of an element and ours; None if nothing does."""
+    refs = [bst.ref_keys(source) for source in bst.sources_of(element)]
     sources = bst.fresh_sources(element, refs, refs)
-    staging = Staging({source.get_kind(): plugin_file(source) for source in loaded})
     with ExitStack() as stack:
         for source in sources.sources():
-            mirrors.refresh_for_fetching([source])
-            stack.callback(shutil.rmtree, mirrors.mirror_of(source), ignore_errors=True)
+            if source.get_kind() == "tar":
+                place = mirror_file(source)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / TARBALL, place)  # as if it had been downloaded
+                stack.callback(shutil.rmtree, place.parent, ignore_errors=True)
+            else:
+                mirrors.refresh_for_fetching([source])
+                stack.callback(shutil.rmtree, mirrors.mirror_of(source), ignore_errors=True)
         bst.fetch(sources)
-        made = staging.stage(sources.sources(), stack)
-        return _difference(sources, made.root) or staging
+        return _difference(bst.stored_files(sources), staging.stage(sources.sources(), stack).root)
 
 
-def _difference(sources: Any, made: Directory) -> str | None:
-    files = bst.stored_files(sources)
-    if bst.stored_digest(files.open_directory("git")) == made.directories["git"].digest:
-        with files.open_file("git_repo/.git/index", mode="rb") as file:
-            made = _with_times_of(file.read(), made)
+def _difference(files: Any, made: Directory) -> str | None:
+    for path in _TIMED:
+        kind, *place = path.split("/")
+        if kind in made.directories and files.exists(path):
+            with files.open_file(path, mode="rb") as file:
+                staged = _with_times_of(file.read(), made.directories[kind], place)
+            made = Directory(made.files, made.links, {**made.directories, kind: staged})
     if bst.stored_digest(files) == made.digest:
         return None
     return f"staged otherwise: {_first_difference(files, made)}"
 
 
-def _with_times_of(index: bytes, made: Directory) -> Directory:
-    """Return `made` with BuildStream's `index` of the git_repo source, if that differs in times alone."""
-    repository = made.directories["git_repo"]
-    dotgit = repository.directories[".git"]
-    if without_stat(index) != dotgit.files["index"].content:
+def _with_times_of(data: bytes, made: Directory, path: list[str]) -> Directory:
+    """Return `made` with BuildStream's `data` at `path`, if that differs in times alone."""
+    name, *below = path
+    if below:
+        inner = made.directories.get(name)
+        if inner is None:
+            return made
+        changed = {name: _with_times_of(data, inner, below)}
+        return Directory(made.files, made.links, {**made.directories, **changed})
+    plain = without_stat(data) if name == "index" else without_times(data)
+    ours = made.files.get(name)
+    if ours is None or plain != ours.content:
         return made
-    dotgit = Directory({**dotgit.files, "index": file_of(index)}, {}, dotgit.directories)
-    repository = Directory(repository.files, repository.links, {**repository.directories, ".git": dotgit})
-    return Directory(made.files, made.links, {**made.directories, "git_repo": repository})
+    return Directory({**made.files, name: file_of(data)}, made.links, made.directories)
 
 
 def _first_difference(files: Any, made: Directory) -> str:
@@ -122,37 +164,3 @@ def _paths(directory: Directory, place: str) -> Iterator[tuple[str, str | None]]
     for name, inner in directory.directories.items():
         yield place + name, None
         yield from _paths(inner, f"{place}{name}/")
-
-
-def _write_repository(path: Path) -> str:
-    """Write two commits, the first one tagged; return the second one's description."""
-    repository = pygit2.init_repository(str(path), bare=True, initial_head="main")
-    first = _commit(repository, b"#!/bin/sh\n", [])
-    repository.create_tag("v1", first, ObjectType.COMMIT, _SOMEONE, "one\n")
-    # Other content each time: of the same BuildStream would find what it has staged before.
-    second = _commit(repository, uuid.uuid4().bytes, [first])
-    return f"v1-1-g{second}"
-
-
-def _commit(repository: Any, program: bytes, parents: list[Any]) -> Any:
-    inner = repository.TreeBuilder()
-    inner.insert("tool", repository.create_blob(program), 0o100755)
-    inner.insert("é", repository.create_blob(b""), 0o100644)
-    builder = repository.TreeBuilder()
-    builder.insert("endings", repository.create_blob(b"dos\r\nunix\n$Id$\n"), 0o100644)
-    builder.insert("link", repository.create_blob(b"bin/tool"), 0o120000)
-    builder.insert("bin", inner.write(), 0o40000)
-    builder.insert("bin.txt", repository.create_blob(b"unix\n"), 0o100644)
-    return repository.create_commit("refs/heads/main", _SOMEONE, _SOMEONE, "x\n", builder.write(), parents)
-
-
-def _write_project(folder: Path, upstream: Path, ref: str) -> None:
-    folder.mkdir()
-    settings = {"name": "shortcut-check", "min-version": "2.4", "plugins": _PLUGINS}
-    (folder / "project.conf").write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
-    sources = [
-        {"kind": kind, "url": str(upstream), "track": "main", "ref": ref, "directory": kind}
-        for kind in ("git", "git_repo")
-    ]
-    element = {"kind": "import", "sources": sources}
-    (folder / _ELEMENT).write_text(json.dumps(element), encoding="utf-8")

@@ -30,6 +30,7 @@ from hookfetch.engine.messages import Done, Run, Start
 from hookfetch.engine.named import of_operator, write_named
 from hookfetch.engine.naming import places_of
 from hookfetch.engine.private_loading import fetch_junction, full_name, load_project, remove_unused
+from hookfetch.engine.private_mirrors import watch_addresses
 from hookfetch.engine.project_policy import rules_of
 from hookfetch.engine.relay import Relay
 from hookfetch.engine.source_mirrors import SourceMirrors
@@ -126,7 +127,7 @@ class WarmProject:
         self._name_places([junction], (url for each in bst.sources_of(junction) for url in urls_of(each)))
         try:
             sources = bst.sources_of(junction)
-            bst.watch_addresses(sources, partial(require_remote, name))
+            watch_addresses(sources, partial(require_remote, name))
             with self._mirrors.held(sources), self._mirrors.alone(sources):
                 mirrors.refresh_for_fetching(sources)
                 fetch_junction(junction)
@@ -251,7 +252,7 @@ def _fresh_sources(
     name: str, element: Any, keys: Sequence[bst.RefKeys | None], committed: Sequence[bst.RefKeys | None]
 ) -> Any:
     sources = bst.fresh_sources(element, keys, committed)
-    bst.watch_addresses(sources.sources(), partial(require_remote, name))
+    watch_addresses(sources.sources(), partial(require_remote, name))
     return sources
 
 

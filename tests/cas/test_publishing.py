@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hookfetch.cas import publishing
-from hookfetch.cas.directories import Content, Digest, Directory, File, Stored, digest_of, file_of
+from hookfetch.cas.directories import Content, Digest, Directory, File, Kept, Stored, digest_of, file_of
+from hookfetch.cas.git_sources import content_of
 from hookfetch.core.errors import Temporary
 from hookfetch.demo.cache import SourceCache
 from hookfetch.demo.upstreams import UpstreamServer
@@ -57,6 +58,20 @@ def test_files_of_every_size_are_held_by_element_and_by_source(server: SourceCac
     assert held.element("element") == root.digest
     assert held.source("git/source") == source.digest
     assert held.node(root.digest, "d", "f5") == digest_of(contents[Stored(contents_key(made, 5), False)])
+
+
+def test_files_on_disk_of_every_size_are_held(server: SourceCache, tmp_path: Path) -> None:
+    noise = random.Random(2)
+    files = {}
+    for size in (0, 20, 2**20, 2**20 + 1, 3_500_000):
+        path = tmp_path / f"f{size}"
+        path.write_bytes(noise.randbytes(size))
+        files[path.name] = File(digest_of(path.read_bytes()), Kept(path))
+    source = Directory(files, {}, {})
+    with publisher_at(server.url) as publisher, cache_at(server.url) as cache:
+        published = publisher.publish("disk", source, {}, lambda content: content_of([], content))
+        assert cache.confirms("disk", published)
+        assert cache.holds("disk", walk=True)
 
 
 def contents_key(made: list[tuple[File, dict[Content, bytes]]], number: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hookfetch.demo.cache import SourceCache
 from hookfetch.demo.upstreams import UpstreamServer
 from hookfetch.engine.supervisor import BuildStreamEngine
 from tests.engine.lab import Bench, Lab, running
+from tests.engine.staged import Staged
 
 _numbers = itertools.count()
 
@@ -44,14 +46,17 @@ def lab(tmp_path: Path, upstreams: tuple[Path, UpstreamServer]) -> Lab:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_engine(
+    request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     upstreams: tuple[Path, UpstreamServer],
     source_cache: SourceCache,
 ) -> AsyncIterator[tuple[BuildStreamEngine, Path]]:
-    """One warm process, and the folder of its project, for the tests of a module."""
+    """One warm process, and the folder of its project, for the tests of a module; without the shortcut where
+    the module says `SHORTCUT = False`."""
     root = tmp_path_factory.mktemp("shared")
     name, url, place = _folder(upstreams)
-    async with running(Lab(root, url, place, name), source_cache.url) as bench:
+    shortcut = getattr(request.module, "SHORTCUT", True)
+    async with running(Lab(root, url, place, name), source_cache.url, shortcut=shortcut) as bench:
         yield bench.engine, root
 
 
@@ -61,3 +66,32 @@ def bench(shared_engine: tuple[BuildStreamEngine, Path], upstreams: tuple[Path, 
     engine, root = shared_engine
     name, url, place = _folder(upstreams)
     return Bench(engine, Lab(root, url, place, name))
+
+
+@dataclass(frozen=True)
+class Both:
+    """One project and its upstreams, by both ways, each with a cache of its own."""
+
+    lab: Lab
+    short: Bench
+    long: Bench
+    short_cache: Staged
+    long_cache: Staged
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def both(
+    tmp_path_factory: pytest.TempPathFactory,
+    upstreams: tuple[Path, UpstreamServer],
+    source_cache: SourceCache,
+) -> AsyncIterator[Both]:
+    name, url, place = _folder(upstreams)
+    lab = Lab(tmp_path_factory.mktemp("both"), url, place, name)
+    slow = Lab(tmp_path_factory.mktemp("long"), url, place, name)
+    slow.project = lab.project
+    with SourceCache(tmp_path_factory.mktemp("long-cache")) as cache:
+        async with (
+            running(lab, source_cache.url) as short,
+            running(slow, cache.url, shortcut=False) as long,
+        ):
+            yield Both(lab, short, long, Staged(source_cache.url), Staged(cache.url))

@@ -1,51 +1,18 @@
 """The shortcut has the cache hold what BuildStream would, and leaves to it what it is not sure of."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from structlog.testing import capture_logs
 
 from hookfetch.core.errors import ElementError
 from hookfetch.demo.cache import SourceCache
-from hookfetch.demo.upstreams import UpstreamServer
-from tests.engine.lab import Bench, Lab, running
+from tests.engine.conftest import Both
+from tests.engine.lab import Lab, running
 from tests.engine.shapes import SUBMODULE, Leaf, Shaped, file, link
-from tests.engine.staged import Staged, staged_by_buildstream
+from tests.engine.staged import staged_by_buildstream
 
 pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
-
-
-@dataclass(frozen=True)
-class Both:
-    """One project and its upstreams, by both ways, each with a cache of its own."""
-
-    lab: Lab
-    short: Bench
-    long: Bench
-    short_cache: Staged
-    long_cache: Staged
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def both(
-    tmp_path_factory: pytest.TempPathFactory,
-    upstreams: tuple[Path, UpstreamServer],
-    source_cache: SourceCache,
-) -> AsyncIterator[Both]:
-    root, server = upstreams
-    (root / "both").mkdir()
-    lab = Lab(tmp_path_factory.mktemp("both"), f"{server.url}/both", root / "both", "both")
-    slow = Lab(tmp_path_factory.mktemp("long"), f"{server.url}/both", root / "both", "both")
-    slow.project = lab.project
-    with SourceCache(tmp_path_factory.mktemp("long-cache")) as cache:
-        async with (
-            running(lab, source_cache.url) as short,
-            running(slow, cache.url, shortcut=False) as long,
-        ):
-            yield Both(lab, short, long, Staged(source_cache.url), Staged(cache.url))
 
 
 async def test_several_sources_in_their_directories_are_put_together_as_buildstream_does(both: Both) -> None:
@@ -78,7 +45,7 @@ async def test_several_sources_in_their_directories_are_put_together_as_buildstr
         assert both.short_cache.source(key) == both.long_cache.source(key)
 
 
-@pytest.mark.parametrize("kind", ["git", "git_repo"])
+@pytest.mark.parametrize("kind", ["git", "git_repo", "git_tag"])
 async def test_every_later_commit_goes_the_short_way(kind: str, both: Both) -> None:
     repository = both.lab.repository(f"later-{kind}")
     both.lab.element("later.bst", {"kind": kind, "url": f"up:later-{kind}.git", "track": "main"})
@@ -116,8 +83,13 @@ TAGGED = {"kind": "git", "track": "main", "track-tags": True}
         ({"m": Leaf(SUBMODULE, b"1" * 40)}, {"kind": "git"}),
         ({"x": file(b"tagged")}, TAGGED),
         ({"x": file(b"slashes")}, {"kind": "git", "directory": "a//b"}),
+        ({"m": Leaf(SUBMODULE, b"1" * 40)}, {"kind": "git_tag"}),
+        ({".gitattributes": file(b"*.bin diff=lfs\n")}, {"kind": "git_tag"}),
     ],
-    ids=["eol", "macro", "linked attributes", "submodule", "tags", "directory"],
+    ids=[
+        *("eol", "macro", "linked attributes", "submodule", "tags", "directory"),
+        *("submodule of a clone", "large files"),
+    ],
 )
 async def test_what_checkouts_differ_in_goes_buildstreams_way(
     leaves: dict[str, Leaf], source: dict[str, object], both: Both, request: pytest.FixtureRequest
@@ -158,7 +130,7 @@ async def test_overlapping_sources_and_other_kinds_go_buildstreams_way(both: Bot
     both.lab.tarball("top-1.tar.gz", "one")
     git = {"kind": "git", "url": "up:glib.git", "track": "main"}
     both.lab.element("overlap.bst", git, {**git, "url": "up:gtk.git"})
-    both.lab.element("mixed.bst", git, {"kind": "tar", "url": "up:top-1.tar.gz", "directory": "t"})
+    both.lab.element("mixed.bst", git, {"kind": "remote", "url": "up:top-1.tar.gz", "directory": "t"})
     for name in ("overlap.bst", "mixed.bst"):
         done = await both.short.run(name)
         assert done.cached
@@ -205,6 +177,25 @@ async def test_a_machine_that_checks_out_otherwise_has_no_shortcut_and_says_so(
     (said,) = [entry for entry in logs if entry["log_level"] == "error"]
     assert said["event"].startswith("shortcut off")
     assert reason in said["reason"]
+
+
+async def test_where_clones_alone_differ_other_kinds_keep_their_shortcut(
+    lab: Lab, source_cache: SourceCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (lab.root / "home").mkdir()
+    (lab.root / "home/.gitconfig").write_text("[core]\n\tlogAllRefUpdates = false\n")
+    monkeypatch.setenv("HOME", str(lab.root / "home"))
+    lab.repository("glib")
+    for kind in "git", "git_tag":
+        lab.element(f"{kind}.bst", {"kind": kind, "url": "up:glib.git", "track": "main"})
+    with capture_logs() as logs:
+        async with running(lab, source_cache.url) as bench:
+            done = {kind: await bench.run(f"{kind}.bst") for kind in ("git", "git_tag")}
+
+    assert not staged_by_buildstream(lab, done["git"])
+    assert staged_by_buildstream(lab, done["git_tag"])
+    (said,) = [entry for entry in logs if entry["log_level"] == "error"]
+    assert said["reason"] == "git_tag: Unsuited: git keeps no logs here"
 
 
 async def test_a_checked_worker_says_nothing_and_leaves_nothing_of_its_check(

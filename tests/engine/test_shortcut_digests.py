@@ -13,6 +13,8 @@ from tests.engine.staged import Staged
 
 pytestmark = [pytest.mark.engine, pytest.mark.asyncio(loop_scope="module")]
 
+SHORTCUT = False  # what BuildStream stages itself is compared
+
 
 def shaped(bench: Bench, name: str) -> Shaped:
     return Shaped(bench.lab.upstreams / f"{name}.git")
