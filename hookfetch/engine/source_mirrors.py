@@ -8,7 +8,7 @@ else it makes, as mirrors of submodules, is its project's alone.
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ import pygit2
 
 from hookfetch.engine import private_api as bst
 from hookfetch.engine.addresses import is_remote
+from hookfetch.engine.default_branch import keeping_default_branch
 from hookfetch.engine.mirrors import HAVE_MIRRORS, mirror_of
 from hookfetch.engine.private_mirrors import address_of, file_directory, keep_mirrors, keeper_of
 from hookfetch.originals.cleaning import clean
-from hookfetch.originals.folder import Folder, Original, alone, pinned
+from hookfetch.originals.folder import Folder, Original, alone, pinned, repository_name
 from hookfetch.originals.privacy import Credentials
 
 
@@ -79,7 +80,8 @@ class SourceMirrors:
         with alone({use.changed for use in uses if use.changed}, self._patience) as unfinished:
             _clean(use for use in uses if use.changed in unfinished)
             try:
-                yield
+                with _keeping_default_branches(uses):
+                    yield
             except Exception:
                 _clean(uses)  # plugins leave what they could not finish, and the disk may be full of it
                 raise
@@ -91,7 +93,7 @@ class SourceMirrors:
         if url is None or not is_remote(url):
             return _Use(plugin, kind, None)
         if kind in HAVE_MIRRORS:
-            what, link, upstream = "git", mirror_of(source), url.rstrip("/").removesuffix(".git")
+            what, link, upstream = "git", mirror_of(source), repository_name(url)
         elif (files := file_directory(source)) is not None:
             what, link, upstream = "files", files, url
         else:
@@ -117,6 +119,18 @@ class SourceMirrors:
             _link(use.link, use.original.content)
 
 
+@contextmanager
+def _keeping_default_branches(uses: Iterable[_Use]) -> Iterator[None]:
+    urls = {use.original: use.url for use in uses if use.original_kind == "git"}
+    with ExitStack() as asking:
+        for original, url in urls.items():
+            assert original is not None
+            assert url is not None
+            stamp = original.directory / "head"
+            asking.enter_context(keeping_default_branch(original.content, stamp, url))
+        yield
+
+
 def _clean(uses: Iterable[_Use]) -> None:
     for use in uses:
         clean(use.plugin.content)
@@ -137,7 +151,7 @@ def downloading(sources: Sequence[Any]) -> Iterator[None]:
 
 def _repository(url: str) -> Callable[[Path], None]:
     def fill(path: Path) -> None:
-        repository = pygit2.init_repository(str(path), bare=True, initial_head="main")
+        repository = pygit2.init_repository(str(path), bare=True, initial_head="main")  # until it is asked
         config = repository.config
         config["remote.origin.url"] = url  # git_tag looks there for where large files are
         config["gc.auto"] = 0  # upkeep packs, beside the jobs

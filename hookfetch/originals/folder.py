@@ -4,7 +4,8 @@
     projects/<project>/<name>/    one that needs an account: for this project alone
     making/, trash/               what is being made, and deleted
 
-Each of these has `content`, `about.json`, and `used`, whose time is that of the last use. Beside it stand the
+Each of these has `content`, `about.json`, and `used`, whose time is that of the last use; a repository also
+`head`, of when its upstream's default branch was asked for. Beside it stand the
 lock of those who use it (`.pin`, which they share) and the lock of who changes it (`.work`).
 """
 
@@ -163,6 +164,11 @@ def _lock(original: Original, path: Path, until: float, *, shared: bool) -> Lock
         what = original.about()[1] or original.directory.name
         raise Temporary(f"another worker is still at the mirror of {what}: it is tried again")
     return lock
+
+
+def repository_name(url: str) -> str:
+    """Return by what name a repository's original is kept: with and without `.git` it is the same one."""
+    return url.rstrip("/").removesuffix(".git")
 
 
 def without_account(upstream: str) -> str:
