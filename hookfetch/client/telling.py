@@ -157,6 +157,10 @@ def state_line(report: ProjectReport) -> str:
     oldest = f" (oldest of {_clock(report.oldest_waiting_at)})" if report.oldest_waiting_at else ""
     jobs = f"{report.waiting} waiting{oldest}, {report.running} running, {report.set_aside} set aside"
     jobs += f", {report.ahead} of them ahead of anyone's asking" if report.ahead else ""
+    if report.cache_away is not None:
+        away = report.cache_away
+        held = f"({away.held} {'job' if away.held == 1 else 'jobs'} held for it)"
+        jobs += f", source cache not there since {_clock(away.since)} {held}: {away.reason}"
     line = f"{report.project}  {health}{paused}  {jobs}  log at {report.last_entry}, epoch {report.epoch}"
     if not report.missed_by_hooks:
         return line

@@ -40,7 +40,7 @@ from hookfetch.core.repository import identify
 from hookfetch.core.sources import Source
 from hookfetch.core.tracking import rules
 from hookfetch.core.why import sentence, shown
-from hookfetch.store import hooked, jobs, pause, refs, story
+from hookfetch.store import hooked, jobs, outage, pause, refs, story
 from hookfetch.store.database import Database
 from hookfetch.store.observed import observed
 from hookfetch.store.standing import standing
@@ -140,6 +140,7 @@ class Answers:
             last_missed_at=missed_at,
             revision=self._loader.revision,
             ahead=jobs.waiting_ahead(db),
+            cache_away=outage.told(db),
         )
 
     def _elements(self, db: sqlite3.Connection, question: ElementsAsked) -> ProjectElements:

@@ -19,6 +19,15 @@ class Outage:
     probe_at: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheOutage:
+    """What people are told of an outage: since when (Unix seconds), why, and how many jobs it has `held`."""
+
+    since: float
+    reason: str
+    held: int = 0
+
+
 def next_pause(outage: Outage | None) -> float:
     """Return the seconds to the next probe of a cache that did not answer just now."""
     return FIRST_PAUSE if outage is None else min(2 * outage.pause, LONGEST_PAUSE)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from hookfetch.core.commands import Outcome
 from hookfetch.core.kept import DeliveryFilter, DeliveryRecord, ToldFact
+from hookfetch.core.outage import CacheOutage
 from hookfetch.core.standing import ElementStanding, ElementState
 
 EVENTS_MOST = 200
@@ -259,8 +260,8 @@ class ProjectReport:
     """How a project is. Counts are jobs; `oldest_waiting_at` (Unix seconds) is when the oldest of the
     waiting ones was asked for; `last_entry` is the log's newest number, 0 before there is one.
     `missed_by_hooks` is what only the sweep found in hooked repositories, the last at `last_missed_at`.
-    `revision` is the commit in use, None before there is one and for a checkout; of `ahead` elements the
-    sources are still to be fetched that nobody asked for yet (they are among the waiting and running)."""
+    `revision` is the commit in use, None before there is one and for a checkout; the sources of `ahead`
+    elements are still to be fetched before anyone asks. `cache_away` is None while it answers."""
 
     project: str
     epoch: int
@@ -275,6 +276,7 @@ class ProjectReport:
     last_missed_at: float | None = None
     revision: str | None = None
     ahead: int = 0
+    cache_away: CacheOutage | None = None
     type: Literal["project_report"] = "project_report"
 
 

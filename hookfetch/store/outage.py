@@ -3,7 +3,7 @@
 import sqlite3
 from datetime import UTC, datetime
 
-from hookfetch.core.outage import Outage
+from hookfetch.core.outage import CacheOutage, Outage
 
 PROBE_WITHIN = 120.0  # seconds that a probe may be with a worker before another one goes out
 
@@ -53,6 +53,15 @@ def end(db: sqlite3.Connection, now: float, *, proved: bool) -> float | None:
         (now,),
     )
     return None if known is None else known.since
+
+
+def told(db: sqlite3.Connection) -> CacheOutage | None:
+    """Return what people are told of an outage, None when there is none."""
+    known = current(db)
+    if known is None or known.since is None:
+        return None
+    (held,) = db.execute("SELECT count(*) FROM jobs WHERE awaits_cache = 1").fetchone()
+    return CacheOutage(since=known.since, reason=known.reason, held=held)
 
 
 def reason_to_hold(db: sqlite3.Connection) -> str:

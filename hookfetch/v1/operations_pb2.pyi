@@ -1180,6 +1180,7 @@ class ProjectReport(_message.Message):
     LAST_MISSED_AT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     AHEAD_FIELD_NUMBER: _builtins.int
+    CACHE_AWAY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     epoch: _builtins.int
     unhealthy: _builtins.str
@@ -1203,6 +1204,10 @@ class ProjectReport(_message.Message):
     """
     @_builtins.property
     def paused(self) -> Global___Paused: ...
+    @_builtins.property
+    def cache_away(self) -> Global___CacheOutage:
+        """Set while the project's source cache does not answer."""
+
     def __init__(
         self,
         *,
@@ -1219,11 +1224,14 @@ class ProjectReport(_message.Message):
         last_missed_at: _builtins.float | None = ...,
         revision: _builtins.str | None = ...,
         ahead: _builtins.int = ...,
+        cache_away: Global___CacheOutage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_last_missed_at", b"_last_missed_at", "_oldest_waiting_at", b"_oldest_waiting_at", "_paused", b"_paused", "_revision", b"_revision", "_unhealthy", b"_unhealthy", "last_missed_at", b"last_missed_at", "oldest_waiting_at", b"oldest_waiting_at", "paused", b"paused", "revision", b"revision", "unhealthy", b"unhealthy"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cache_away", b"_cache_away", "_last_missed_at", b"_last_missed_at", "_oldest_waiting_at", b"_oldest_waiting_at", "_paused", b"_paused", "_revision", b"_revision", "_unhealthy", b"_unhealthy", "cache_away", b"cache_away", "last_missed_at", b"last_missed_at", "oldest_waiting_at", b"oldest_waiting_at", "paused", b"paused", "revision", b"revision", "unhealthy", b"unhealthy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_missed_at", b"_last_missed_at", "_oldest_waiting_at", b"_oldest_waiting_at", "_paused", b"_paused", "_revision", b"_revision", "_unhealthy", b"_unhealthy", "ahead", b"ahead", "epoch", b"epoch", "last_entry", b"last_entry", "last_missed_at", b"last_missed_at", "missed_by_hooks", b"missed_by_hooks", "oldest_waiting_at", b"oldest_waiting_at", "paused", b"paused", "project", b"project", "revision", b"revision", "running", b"running", "set_aside", b"set_aside", "unhealthy", b"unhealthy", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cache_away", b"_cache_away", "_last_missed_at", b"_last_missed_at", "_oldest_waiting_at", b"_oldest_waiting_at", "_paused", b"_paused", "_revision", b"_revision", "_unhealthy", b"_unhealthy", "ahead", b"ahead", "cache_away", b"cache_away", "epoch", b"epoch", "last_entry", b"last_entry", "last_missed_at", b"last_missed_at", "missed_by_hooks", b"missed_by_hooks", "oldest_waiting_at", b"oldest_waiting_at", "paused", b"paused", "project", b"project", "revision", b"revision", "running", b"running", "set_aside", b"set_aside", "unhealthy", b"unhealthy", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cache_away: _TypeAlias = _typing.Literal["cache_away"]  # noqa: Y015
+    _WhichOneofArgType__cache_away: _TypeAlias = _typing.Literal["_cache_away", b"_cache_away"]  # noqa: Y015
     _WhichOneofReturnType__last_missed_at: _TypeAlias = _typing.Literal["last_missed_at"]  # noqa: Y015
     _WhichOneofArgType__last_missed_at: _TypeAlias = _typing.Literal["_last_missed_at", b"_last_missed_at"]  # noqa: Y015
     _WhichOneofReturnType__oldest_waiting_at: _TypeAlias = _typing.Literal["oldest_waiting_at"]  # noqa: Y015
@@ -1234,6 +1242,8 @@ class ProjectReport(_message.Message):
     _WhichOneofArgType__revision: _TypeAlias = _typing.Literal["_revision", b"_revision"]  # noqa: Y015
     _WhichOneofReturnType__unhealthy: _TypeAlias = _typing.Literal["unhealthy"]  # noqa: Y015
     _WhichOneofArgType__unhealthy: _TypeAlias = _typing.Literal["_unhealthy", b"_unhealthy"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cache_away) -> _WhichOneofReturnType__cache_away | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__last_missed_at) -> _WhichOneofReturnType__last_missed_at | None: ...
     @_typing.overload
@@ -1246,3 +1256,30 @@ class ProjectReport(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__unhealthy) -> _WhichOneofReturnType__unhealthy | None: ...
 
 Global___ProjectReport: _TypeAlias = ProjectReport  # noqa: Y015
+
+@_typing.final
+class CacheOutage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    since: _builtins.float
+    reason: _builtins.str
+    """One line that names the server."""
+    held: _builtins.int
+    """Jobs that wait for it, of the project's waiting ones."""
+    def __init__(
+        self,
+        *,
+        since: _builtins.float = ...,
+        reason: _builtins.str = ...,
+        held: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held", b"held", "reason", b"reason", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CacheOutage: _TypeAlias = CacheOutage  # noqa: Y015
