@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from hookfetch.core import events
+from hookfetch.core.asset_requests import SourcesRequested
 from hookfetch.core.commands import Command
 from hookfetch.core.events import Event
 from hookfetch.core.state import ProjectState
-from hookfetch.handlers import caches, files, operating, repository, requests, results, upstream
+from hookfetch.handlers import caches, files, operating, recipes, repository, requests, results, upstream
 
 HANDLERS: dict[type[Event], Callable[[Any, ProjectState], list[Command]]] = {
     events.BranchPushed: upstream.on_pushed,
@@ -22,6 +23,7 @@ HANDLERS: dict[type[Event], Callable[[Any, ProjectState], list[Command]]] = {
     events.Pinged: repository.on_pinged,
     events.TrackRequested: requests.on_track_requested,
     events.FetchRequested: requests.on_fetch_requested,
+    SourcesRequested: recipes.on_sources_requested,
     events.RequestWithdrawn: requests.on_withdrawn,
     events.PauseRequested: operating.on_pause_requested,
     events.ResumeRequested: operating.on_resume_requested,

@@ -17,12 +17,14 @@ from hookfetch.core.commands import (
     RaiseAlarm,
     Recall,
     Release,
+    Remember,
     RetryJob,
     SetAside,
 )
 from hookfetch.core.events import JobBegun, JobDone, JobFailed, JobTracked, SourceRef
 from hookfetch.core.jobs import Change, Reply
 from hookfetch.core.matching import Follower
+from hookfetch.core.recipes import Recipe, key_of
 from hookfetch.core.refs import commit_of, holds
 from hookfetch.core.repository import RepositoryId, identify
 from hookfetch.core.rewrites import ENGINE, Rewrite, diverged, forbids, only_name, retold
@@ -71,7 +73,7 @@ def on_done(event: JobDone, state: ProjectState) -> list[Command]:
     tellings = _alarms(job, event, changes, state)
     news = [telling.rewrite for telling in tellings if isinstance(telling, RaiseAlarm)]
     known = [*news, *(rewrite for rewrite in state.rewrites(job.element) if not rewrite.past)]
-    commands: list[Command] = [Conclude(outcome="done"), *tellings]
+    commands: list[Command] = [Conclude(outcome="done"), _recipe(event), *tellings]
     if not job.asked and (why := _held(changes, event, known, state)) is not None:
         aside = SetAside(job_id=job.id, delay=state.retry.quarantine, reason=f"held: {why}", held=True)
         return [*commands, aside]
@@ -117,7 +119,9 @@ def on_failed(event: JobFailed, state: ProjectState) -> list[Command]:
         return [*_STALE]
     failures = job.failures + 1
     again: Command
-    if failures >= state.retry.attempts:
+    if key_of(job.element) is not None:  # whoever misses it still asks again
+        again = FinishJob(job_id=job.id, reason=event.reason)
+    elif failures >= state.retry.attempts:
         again = SetAside(job_id=job.id, delay=state.retry.quarantine, reason=event.reason)
     else:
         again = RetryJob(job_id=job.id, delay=state.retry.delay(failures), reason=event.reason)
@@ -131,6 +135,11 @@ def on_failed(event: JobFailed, state: ProjectState) -> list[Command]:
         for client in job.clients
     ]
     return [Conclude(outcome="done"), *answers, again]
+
+
+def _recipe(event: JobDone) -> Remember:
+    keys = event.source_keys if event.element_key is None else (event.element_key, *event.source_keys)
+    return Remember(keys=keys, recipe=Recipe(element=event.element, revision=event.revision, refs=event.refs))
 
 
 def _current(event: JobBegun | JobTracked | JobDone | JobFailed, state: ProjectState) -> RunningJob | None:

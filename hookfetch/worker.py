@@ -114,6 +114,7 @@ class Worker:
                     element_key=finished.element_key,
                     source_keys=finished.source_keys,
                     milliseconds=dict(finished.milliseconds),
+                    revision=job.revision,
                     descends=dict(finished.descends),
                 ),
             )

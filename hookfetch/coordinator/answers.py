@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 
 from hookfetch.coordinator.loader import Loader
-from hookfetch.core.codec import dump_answer, load_question
+from hookfetch.core.codec import Answered, Asked, dump_answer, load_question
 from hookfetch.core.globs import Glob
 from hookfetch.core.jobs import CalledOff
 from hookfetch.core.ports import Bus, Message, Subscription
@@ -21,8 +21,6 @@ from hookfetch.core.questions import (
     FACTS_ASKED_MOST,
     JOBS_MOST,
     PAGE_MOST,
-    AnyAnswer,
-    AnyQuestion,
     ElementReport,
     ElementsAsked,
     OutcomesAsked,
@@ -36,11 +34,13 @@ from hookfetch.core.questions import (
     StoryAsked,
     WhyAsked,
 )
+from hookfetch.core.recipe_questions import RecipeAsked, RecipeTold
+from hookfetch.core.recipes import job_name
 from hookfetch.core.repository import identify
 from hookfetch.core.sources import Source
 from hookfetch.core.tracking import rules
 from hookfetch.core.why import sentence, shown
-from hookfetch.store import hooked, jobs, outage, pause, refs, story
+from hookfetch.store import hooked, jobs, outage, pause, recipes, refs, story
 from hookfetch.store.database import Database
 from hookfetch.store.observed import observed
 from hookfetch.store.standing import standing
@@ -89,7 +89,7 @@ class Answers:
             body = dump_answer(answer)
             await self._bus.publish_reply(question.reply_to, Message(id=question.id, body=body))
 
-    def _answer(self, db: sqlite3.Connection, question: AnyQuestion) -> AnyAnswer | None:
+    def _answer(self, db: sqlite3.Connection, question: Asked) -> Answered | None:
         match question:
             case StoryAsked():
                 return self._story(db, question)
@@ -104,6 +104,8 @@ class Answers:
                 return self._why(db, question)
             case StateAsked():
                 return self._state(db)
+            case RecipeAsked(projects=projects) if self._project in projects:
+                return self._recipe(db, question.key)
             case ElementsAsked(projects=projects) if not projects or self._project in projects:
                 return self._elements(db, question)
             case _:
@@ -161,6 +163,15 @@ class Answers:
             paused=pause.paused(db) is not None,
             elements=tuple(left[: min(question.limit, PAGE_MOST)]),
             counts=dict(Counter(each.state for each in found)),
+        )
+
+    def _recipe(self, db: sqlite3.Connection, key: str) -> RecipeTold:
+        recipe = recipes.find(db, key)
+        return RecipeTold(
+            project=self._project,
+            epoch=self._epoch(),
+            known=recipe is not None,
+            open=recipe is not None and jobs.is_open(db, job_name(recipe.element, key)),
         )
 
     def _why(self, db: sqlite3.Connection, question: WhyAsked) -> ElementReport:

@@ -28,6 +28,7 @@ from hookfetch.core.commands import (
     Refresh,
     Release,
     Reload,
+    Remember,
     Resume,
     RetryJob,
     SetAside,
@@ -40,7 +41,8 @@ from hookfetch.core.joining import joining
 from hookfetch.core.matching import Index
 from hookfetch.core.policy import Policy
 from hookfetch.core.questions import Paused
-from hookfetch.store import handed, jobs, log, observed, outage, pause, refs, rewrites, story
+from hookfetch.core.recipes import key_of
+from hookfetch.store import handed, jobs, log, observed, outage, pause, recipes, refs, rewrites, story
 
 _log = structlog.get_logger(__name__)
 
@@ -139,6 +141,8 @@ class Execution:
         return jobs.add(self.db, refresh, self.event_id, self.cause, self.now, policy)
 
     def _basis(self, name: str) -> str | None:
+        if key_of(name) is not None:
+            return name  # a recipe's job is always given the same
         element = None if self.index is None else self.index.element(name)
         if element is None:
             return None
@@ -179,6 +183,8 @@ class Execution:
                 jobs.hold_for_cache(self.db, job_id, outage.reason_to_hold(self.db))
             case TakeBackQueued():
                 jobs.take_back_queued(self.db, self.now)
+            case Remember(keys=keys, recipe=recipe):
+                recipes.remember(self.db, keys, recipe, self.now)
             case CacheAnswers(proved=proved):
                 since = outage.end(self.db, self.now, proved=proved)
                 if since is not None:

@@ -7,7 +7,7 @@ from functools import partial
 import structlog
 
 from hookfetch.core.errors import Replaced, Temporary
-from hookfetch.store import hooked, jobs, log, story
+from hookfetch.store import hooked, jobs, log, recipes, story
 from hookfetch.store.database import Database
 
 _log = structlog.get_logger(__name__)
@@ -16,6 +16,7 @@ _INTERVAL = 60.0
 KEPT_ENTRIES = 100_000
 KEPT_JOBS = 100_000
 KEPT_TOLD = 100_000
+KEPT_RECIPES = 100_000
 KEPT_EVENTS_SECONDS = 30 * 86400.0  # ten times as long as any forge redelivers
 
 
@@ -39,6 +40,7 @@ async def keep_house(
             )
             await database.run(partial(hooked.compact, keep=KEPT_TOLD, told_before=now - KEPT_EVENTS_SECONDS))
             await database.run(partial(story.compact, keep=KEPT_JOBS, ended_before=now - KEPT_EVENTS_SECONDS))
+            await database.run(partial(recipes.compact, keep=KEPT_RECIPES))
         except Replaced:
             raise
         except Temporary as error:

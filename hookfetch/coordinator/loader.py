@@ -17,7 +17,7 @@ from hookfetch.core.policy import Policy
 from hookfetch.core.ports import Bus, Engine
 from hookfetch.core.repository import routing_key
 from hookfetch.core.sources import LoadedProject
-from hookfetch.store import ahead, bindings, log, refs, takeover
+from hookfetch.store import ahead, bindings, log, recipes, refs, takeover
 from hookfetch.store.database import Database
 
 _log = structlog.get_logger(__name__)
@@ -178,6 +178,7 @@ class Loader:
         settled(RefSuperseded, superseded)
         takeover.look_again(db, now)
         bindings.store(db, keys)
+        recipes.remember_committed(db, loaded.elements, loaded.revision, now)
         waiting = 0
         if self._fetches_ahead:
             wanted = [

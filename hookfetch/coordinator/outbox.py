@@ -16,7 +16,8 @@ from hookfetch.core.entries import PauseChanged
 from hookfetch.core.errors import Replaced, Temporary
 from hookfetch.core.jobs import CacheUse, Job, basis, starting_refs
 from hookfetch.core.ports import Bus, Message
-from hookfetch.store import handed, jobs, log, outage, pause, refs, story
+from hookfetch.core.recipes import key_of
+from hookfetch.store import handed, jobs, log, outage, pause, recipes, refs, story
 from hookfetch.store.database import Database
 
 _log = structlog.get_logger(__name__)
@@ -128,7 +129,7 @@ class Outbox:
 
     def _hand_out(self, db: sqlite3.Connection) -> list[Job]:
         assert self._loader.index is not None
-        found = []
+        found: list[Job] = []
         now, paused = self._clock(), pause.paused(db) is not None
         away = outage.current(db)
         cache: CacheUse = "use" if away is None or away.since is None else "away"
@@ -137,6 +138,9 @@ class Outbox:
             if (first := jobs.held_for_cache(db, now, paused=paused)) is not None:
                 jobs.let_go(db, first)
         for due in jobs.hand_out(db, now, MOST_OUTSTANDING, queued=MOST_QUEUED, paused=paused):
+            if (key := key_of(due.element)) is not None:
+                found += self._of_recipe(db, due, key, cache)
+                continue
             element = self._loader.index.element(due.element)
             policy, stays = self._loader.policy.of(due.element), self._loader.policy.stays(due.element)
             over = "the element left the project" if element is None else stays if policy.ignore else None
@@ -165,6 +169,31 @@ class Outbox:
                 outage.probing(db, now)
                 cache = "away"
         return found
+
+    def _of_recipe(
+        self, db: sqlite3.Connection, due: jobs.DueJob, key: str, cache: CacheUse
+    ) -> Sequence[Job]:
+        """Return the job that follows the recipe for `key`, if there is (still) one."""
+        recipe = recipes.find(db, key)
+        if recipe is None:
+            log.conclude_causes(db, due.id, "nothing to do", "no recipe any more")
+            jobs.finish(db, due.id)
+            return ()
+        handed.give(db, due.id, due.element)
+        job = Job(
+            id=due.id,
+            project=self._project,
+            element=recipe.element,
+            epoch=self.epoch,
+            attempt=due.attempt,
+            track=False,
+            refs=recipe.refs,
+            revision=recipe.revision or self._loader.revision,
+            priority="interactive",
+            # It is no probe: it may find all that it wants without asking the cache anything.
+            cache="away" if cache == "probe" else cache,
+        )
+        return (job,)
 
     async def _idle(self) -> None:
         due = await self._database.run(partial(_next_due, now=self._clock()))

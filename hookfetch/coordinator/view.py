@@ -9,12 +9,13 @@ from hookfetch.core.observation import RemoteRef
 from hookfetch.core.outage import Outage
 from hookfetch.core.own import OwnBranch
 from hookfetch.core.policy import Policy
+from hookfetch.core.recipes import Recipe
 from hookfetch.core.repository import RepositoryId
 from hookfetch.core.rewrites import Rewrite
 from hookfetch.core.sources import Ref
 from hookfetch.core.standing import ElementStanding
 from hookfetch.core.state import OpenJob, RetryPolicy, RunningJob
-from hookfetch.store import jobs, observed, outage, pause, refs, rewrites
+from hookfetch.store import jobs, observed, outage, pause, recipes, refs, rewrites
 from hookfetch.store.standing import open_jobs, standing
 
 
@@ -48,6 +49,10 @@ class StoredState:
     def kept_back(self) -> Sequence[str]:
         """Return the elements that a rewrite holds."""
         return rewrites.holding(self.db)
+
+    def recipe(self, key: str) -> Recipe | None:
+        """Return how what is cached under `key` can be made again."""
+        return recipes.find(self.db, key)
 
     def rewrites(self, element: str) -> Sequence[Rewrite]:
         """Return the rewrites that `element` was warned of."""

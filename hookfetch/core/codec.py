@@ -9,15 +9,17 @@ from hookfetch.core.errors import Permanent
 from hookfetch.core.events import Event
 from hookfetch.core.jobs import CalledOff, Job, Reply
 from hookfetch.core.questions import AnyAnswer, AnyQuestion
+from hookfetch.core.recipe_questions import RecipeAsked, RecipeTold
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 _JOB = TypeAdapter(Job)
 _RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="type")])
 _REPLY = TypeAdapter(Reply)
-_QUESTION: TypeAdapter[AnyQuestion | CalledOff] = TypeAdapter(
-    Annotated[AnyQuestion | CalledOff, Field(discriminator="type")]
-)
-_ANSWER: TypeAdapter[AnyAnswer] = TypeAdapter(Annotated[AnyAnswer, Field(discriminator="type")])
+Asked = AnyQuestion | RecipeAsked
+Told = Asked | CalledOff
+Answered = AnyAnswer | RecipeTold
+_QUESTION: TypeAdapter[Told] = TypeAdapter(Annotated[Told, Field(discriminator="type")])
+_ANSWER: TypeAdapter[Answered] = TypeAdapter(Annotated[Answered, Field(discriminator="type")])
 
 
 T = TypeVar("T")
@@ -72,21 +74,21 @@ def load_reply(data: bytes) -> Reply:
     return _load(_REPLY, data)
 
 
-def dump_question(question: AnyQuestion | CalledOff) -> bytes:
+def dump_question(question: Told) -> bytes:
     """Return what is told to everyone as one line of JSON."""
     return _QUESTION.dump_json(question)
 
 
-def load_question(data: bytes) -> AnyQuestion | CalledOff:
+def load_question(data: bytes) -> Told:
     """Return what was told to everyone, mostly a question; Permanent when it is neither."""
     return _load(_QUESTION, data)
 
 
-def dump_answer(answer: AnyAnswer) -> bytes:
+def dump_answer(answer: Answered) -> bytes:
     """Return an answer as one line of JSON."""
     return _ANSWER.dump_json(answer)
 
 
-def load_answer(data: bytes) -> AnyAnswer:
+def load_answer(data: bytes) -> Answered:
     """Return the answer in `data`; Permanent when it is none."""
     return _load(_ANSWER, data)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hookfetch.core.jobs import Change, Priority, Reply
+from hookfetch.core.recipes import Recipe
 from hookfetch.core.repository import RepositoryId
 from hookfetch.core.rewrites import Rewrite
 
@@ -214,6 +215,14 @@ class Conclude:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remember:
+    """By `recipe` what is cached under each of `keys` can be made again."""
+
+    keys: tuple[str, ...]
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
     """The project's background work rests until `Resume`; `by` is the address that asked."""
 
@@ -250,6 +259,7 @@ Command = (
     | Forgive
     | Answer
     | Conclude
+    | Remember
     | Pause
     | Resume
 )

@@ -7,6 +7,7 @@ forge's facts, so that A→B, B→A, A→B are three events and a redelivery is 
 from dataclasses import dataclass, field
 from typing import Literal
 
+from hookfetch.core.asset_requests import SourcesRequested
 from hookfetch.core.repository import RepositoryId
 from hookfetch.core.sources import Ref
 
@@ -153,16 +154,16 @@ class JobTracked(JobReport):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDone(JobReport):
-    """A worker finished an element. `cached` is true only if the remote source cache was
-    asked and holds the whole tree of `refs`; false where the project has no cache. `descends`
-    says by a git source's index whether its new commit descends from the one that the job began
-    with; a source is absent where that is not known."""
+    """A worker finished an element. `cached` is true only if the remote source cache was asked and holds the
+    whole tree of `refs`; false where the project has no cache. `revision` is as in the job. `descends` says
+    by a git source's index whether its new commit descends from the one the job began with, where known."""
 
     refs: tuple[SourceRef, ...]
     cached: bool
     element_key: str | None
     source_keys: tuple[str, ...]
     milliseconds: dict[str, float]
+    revision: str | None = None
     descends: dict[int, bool] = field(default_factory=dict)
     type: Literal["job_done"] = "job_done"
 
@@ -288,6 +289,7 @@ Event = (
     | CacheAnswered
     | TrackRequested
     | FetchRequested
+    | SourcesRequested
     | RequestWithdrawn
     | PauseRequested
     | ResumeRequested

@@ -34,24 +34,48 @@ class Source:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Element:
     """An element by its full name (`junction.bst:name.bst` behind a junction). `policy` is what its own
-    public data say, `mistake` why they are not heeded."""
+    public data say, `mistake` why they are not heeded. By `keys` its committed sources are cached, as far as
+    a load knows them: the element's own key and each source's (`<kind>/<key>`)."""
 
     name: str
     kind: str
     sources: tuple[Source, ...] = ()
     policy: PolicyKeys | None = None
     mistake: str | None = None
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """What a project's alias stands for, and as what originals from there are kept for the loaded sources
+    that use it: as mirrors of repositories (`git`) or as `files`."""
+
+    name: str
+    address: str
+    kept_as: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aliases:
+    """The aliases of `project`, and its own mirrors by name, in the order in which they are tried: what each
+    alias stands for there (None: a plugin makes each address anew)."""
+
+    project: str
+    aliases: tuple[Alias, ...]
+    mirrors: Mapping[str, Mapping[str, tuple[str, ...]] | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedProject:
     """What BuildStream says of a project after a load: `name` is project.conf's, `revision` the commit that
-    was loaded (None: a checkout as it was), `policy` the rules of its own file."""
+    was loaded (None: a checkout as it was), `policy` the rules of its own file. `aliases` are its own, and
+    then those of each project behind its junctions."""
 
     name: str
     elements: tuple[Element, ...]
     revision: str | None = None
     policy: tuple[PolicyRule, ...] = ()
+    aliases: tuple[Aliases, ...] = ()
 
     def policy_over(self, configured: Policy) -> Policy:
         """Return what holds for the project: its own word comes to what is `configured` for it."""

@@ -10,6 +10,7 @@ from hookfetch.core.observation import RemoteRef
 from hookfetch.core.outage import Outage
 from hookfetch.core.own import OwnBranch
 from hookfetch.core.policy import Policy
+from hookfetch.core.recipes import Recipe
 from hookfetch.core.repository import RepositoryId
 from hookfetch.core.rewrites import Rewrite
 from hookfetch.core.sources import Ref
@@ -95,6 +96,9 @@ class ProjectState(Protocol):
 
     def kept_back(self) -> Sequence[str]:
         """Return the elements that a rewrite holds, by name."""
+
+    def recipe(self, key: str) -> Recipe | None:
+        """Return how what is cached under `key` can be made again, None when that is not known (any more)."""
 
     def rewrites(self, element: str) -> Sequence[Rewrite]:
         """Return the rewrites that `element` was warned of, in order; past ones only for a while."""

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from hookfetch.core.refs import to_json
 from hookfetch.core.sources import Element, Source
 from hookfetch.engine import private_api as bst
-from hookfetch.engine.private_loading import public_data
+from hookfetch.engine.private_loading import committed_keys, public_data
 from hookfetch.engine.project_policy import DOMAIN, keys_of
 
 # The keys by which source kinds say what they follow, as their plugins document them.
@@ -27,6 +27,7 @@ def describe(name: str, element: Any, committed: Sequence[bst.RefKeys | None]) -
         ),
         policy=policy,
         mistake=mistake,
+        keys=committed_keys(element),
     )
 
 

@@ -22,6 +22,8 @@ from pydantic import JsonValue
 
 _PARTIAL = ".partial-"
 _LEFT_AFTER = 3600.0  # seconds; another worker may be at a younger one
+# The keys of these are of files that go to the storage daemon one by one.
+_READ_BY_STORAGE = frozenset({"local", "workspace"})
 
 FetchJunction = Callable[[Any], None]
 
@@ -84,6 +86,25 @@ def public_data(element: Any, domain: str) -> JsonValue:
     """Return what the element's own `public:` data say under `domain`, None where they say nothing."""
     node = element._Element__public.get_node(domain, allow_none=True)
     return None if node is None else cast("JsonValue", node.strip_node_info())
+
+
+def committed_keys(element: Any) -> tuple[str, ...]:
+    """Return by which keys the committed sources of a loaded element are cached: each source's, and its own.
+    Left out is what would be slow to know, has no ref, or cannot be told by its plugin before a fetch."""
+    sources = list(element.sources())
+    known: list[str] = []
+    try:
+        for source in sources:
+            if source.is_resolved() and source.get_kind() not in _READ_BY_STORAGE:
+                source._generate_key()
+                known.append(source._get_source_name())
+        if sources and len(known) == len(sources):
+            together = element._Element__sources
+            together.update_resolved_state()
+            known.append(together.get_cache_key())
+    except Exception:  # noqa: BLE001 - plugins raise anything; a load does not fail for want of a key
+        return tuple(known)
+    return tuple(known)
 
 
 _stage_sources_at = Element._stage_sources_at

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from hookfetch.core.codec import dump_answer, load_question
+from hookfetch.core.codec import Asked, dump_answer, load_question
 from hookfetch.core.errors import HookfetchError, Temporary
 from hookfetch.core.jobs import CalledOff
 from hookfetch.core.kept import DeliveryFilter, DeliveryRecord
@@ -14,7 +14,6 @@ from hookfetch.core.questions import (
     REPLAYS_MOST,
     Accepted,
     AnyAnswer,
-    AnyQuestion,
     DeliveriesAsked,
     ReplayAsked,
     Replayed,
@@ -64,7 +63,7 @@ class IngressAnswers:
             body = dump_answer(answer)
             await self._bus.publish_reply(question.reply_to, Message(id=question.id, body=body))
 
-    async def _answer(self, question: AnyQuestion) -> AnyAnswer | None:
+    async def _answer(self, question: Asked) -> AnyAnswer | None:
         match question:
             case StoryAsked(delivery_id=delivery_id):
                 records = await self._related(delivery_id)

@@ -43,7 +43,8 @@ def withdraw(db: sqlite3.Connection, request_id: str) -> str | None:
         "SELECT 1 FROM jobs WHERE id = ? AND failures = 0 AND (state = 'waiting' OR begun = 0)"
         " AND NOT EXISTS (SELECT 1 FROM job_clients WHERE job_id = jobs.id)"
         " AND NOT EXISTS (SELECT 1 FROM job_causes LEFT JOIN events ON events.id = job_causes.event_id"
-        "  WHERE job_id = jobs.id AND coalesce(type, '') NOT IN ('track_requested', 'fetch_requested'))",
+        "  WHERE job_id = jobs.id AND coalesce(type, '') NOT IN"
+        "   ('track_requested', 'fetch_requested', 'sources_requested'))",
         row,
     ).fetchone()
     return None if unwanted is None else str(row[0])

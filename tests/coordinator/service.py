@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from hookfetch.bus.memory.bus import MemoryBus
+from hookfetch.coordinator.answers import Answers
 from hookfetch.coordinator.coordinator import Coordinator
 from hookfetch.coordinator.loader import Loader
+from hookfetch.core.asset_requests import SourcesRequested
 from hookfetch.core.codec import dump_event, load_record, load_reply
 from hookfetch.core.entries import EpochBegan, PauseChanged, RefLanded, RefSuperseded, RefUpdated
 from hookfetch.core.errors import Unwanted
@@ -192,10 +194,27 @@ class Service:
         )
         await self.bus.publish_fact([routing_key(repository)], Message(id=event.id, body=dump_event(event)))
 
-    async def ask(self, event: TrackRequested | FetchRequested | CancelRequested) -> Reply:
+    async def ask(self, event: TrackRequested | FetchRequested | SourcesRequested | CancelRequested) -> Reply:
         await self.bus.publish_event(self.project, Message(id=event.id, body=dump_event(event)))
         await until(lambda: event.id in self.replies)
         return self.replies[event.id]
+
+    @asynccontextmanager
+    async def answering(self) -> AsyncIterator[None]:
+        """Have questions answered, too."""
+        answers = Answers(
+            project=self.project,
+            database=self.database,
+            bus=self.bus,
+            loader=self.loader,
+            epoch=lambda: self.coordinator.epoch,
+            clock=asyncio.get_running_loop().time,
+        )
+        await answers.start()
+        try:
+            yield
+        finally:
+            await answers.stop()
 
     async def rows(self, query: str) -> list[tuple[Any, ...]]:
         return await self.database.run(lambda db: db.execute(query).fetchall())

@@ -8,11 +8,11 @@ from typing import Any
 import grpc
 import structlog
 
+from hookfetch.core.codec import Answered
 from hookfetch.core.events import PauseRequested, ResumeRequested
 from hookfetch.core.kept import DeliveryFilter
 from hookfetch.core.questions import (
     PAGE_MOST,
-    AnyAnswer,
     DeliveriesAsked,
     ElementReport,
     OutcomesAsked,
@@ -250,7 +250,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
                 silent=sorted(self._projects - found.keys()),
             )
 
-    async def _story(self, delivery_id: str) -> list[AnyAnswer]:
+    async def _story(self, delivery_id: str) -> list[Answered]:
         return await self._questions.ask(
             lambda key, inbox: StoryAsked(id=key, reply_to=inbox, delivery_id=delivery_id),
             all_of(self._projects),

@@ -8,17 +8,16 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from hookfetch.core.codec import dump_question, load_answer
+from hookfetch.core.codec import Answered, Asked, dump_question, load_answer
 from hookfetch.core.ports import Bus, Inbox, Message
 from hookfetch.core.questions import (
-    AnyAnswer,
-    AnyQuestion,
     ElementReport,
     ProjectElements,
     ProjectOutcomes,
     ProjectReport,
     ProjectStory,
 )
+from hookfetch.core.recipe_questions import RecipeTold
 from hookfetch.server.grpc.errors import exhausted, unavailable
 
 WITHIN_SECONDS = 2.0
@@ -26,13 +25,13 @@ SETTLE_SECONDS = 0.3
 MAX_ASKED = 100
 MAX_ANSWERS = 1000
 
-OfProject = ProjectStory | ProjectOutcomes | ElementReport | ProjectReport | ProjectElements
-P = TypeVar("P", ProjectStory, ProjectOutcomes, ElementReport, ProjectReport, ProjectElements)
+OfProject = ProjectStory | ProjectOutcomes | ElementReport | ProjectReport | ProjectElements | RecipeTold
+P = TypeVar("P", ProjectStory, ProjectOutcomes, ElementReport, ProjectReport, ProjectElements, RecipeTold)
 
 
 @dataclass(slots=True)
-class _Asked:
-    answers: list[AnyAnswer] = field(default_factory=list)
+class _Waiting:
+    answers: list[Answered] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -51,7 +50,7 @@ class Questions:
         self._within = within
         self._settle = settle
         self._limit = limit
-        self._asked: dict[str, _Asked] = {}
+        self._asked: dict[str, _Waiting] = {}
         self._inbox: Inbox | None = None
 
     async def open(self) -> None:
@@ -66,11 +65,11 @@ class Questions:
 
     async def ask(
         self,
-        make: Callable[[str, str], AnyQuestion],
-        enough: Callable[[Collection[AnyAnswer]], bool],
+        make: Callable[[str, str], Asked],
+        enough: Callable[[Collection[Answered]], bool],
         *,
         settle: bool = False,
-    ) -> list[AnyAnswer]:
+    ) -> list[Answered]:
         """Send what `make` makes of a question's id and a reply address; return the answers that came until
         `enough` of them had, with `settle` not before the ingresses had their moment.
 
@@ -81,7 +80,7 @@ class Questions:
         if len(self._asked) >= self._limit:
             raise exhausted(f"{self._limit} questions are asked already")
         question = make(secrets.token_hex(16), self._inbox.address)
-        asked = self._asked[question.id] = _Asked()
+        asked = self._asked[question.id] = _Waiting()
         clock = asyncio.get_running_loop().time
         try:
             await self._bus.publish_question(Message(id=question.id, body=dump_question(question)))
@@ -104,16 +103,21 @@ class Questions:
             asked.changed.set()
 
 
-def all_of(projects: Collection[str]) -> Callable[[Collection[AnyAnswer]], bool]:
+def all_of(projects: Collection[str]) -> Callable[[Collection[Answered]], bool]:
     """Return what tells whether every one of `projects` has answered."""
 
-    def enough(answers: Collection[AnyAnswer]) -> bool:
+    def enough(answers: Collection[Answered]) -> bool:
         return {each.project for each in answers if isinstance(each, OfProject)} >= set(projects)
 
     return enough
 
 
-def newest(answers: Collection[AnyAnswer], kind: type[P]) -> dict[str, P]:
+def about(projects: Collection[str], answers: Collection[Answered]) -> list[Answered]:
+    """Return `answers` without those about other projects."""
+    return [each for each in answers if not isinstance(each, OfProject) or each.project in projects]
+
+
+def newest(answers: Collection[Answered], kind: type[P]) -> dict[str, P]:
     """Return the answer of each project: of several that of the highest epoch, since the others' coordinators
     do not know yet that they were replaced."""
     found: dict[str, P] = {}

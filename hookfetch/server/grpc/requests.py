@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
+from hookfetch.core.asset_requests import SourcesRequested
 from hookfetch.core.codec import dump_event, load_reply
 from hookfetch.core.errors import Temporary
 from hookfetch.core.events import (
@@ -31,6 +32,7 @@ ANSWER_SECONDS = 1800.0
 Request = (
     TrackRequested
     | FetchRequested
+    | SourcesRequested
     | PauseRequested
     | ResumeRequested
     | RetryRequested

@@ -11,8 +11,9 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from pydantic import TypeAdapter
 
+from hookfetch.core.codec import Answered
 from hookfetch.core.kept import DeliveryRecord, ToldFact
-from hookfetch.core.questions import FACTS_ASKED_MOST, Accepted, AnyAnswer, Ended, ProjectOutcomes
+from hookfetch.core.questions import FACTS_ASKED_MOST, Accepted, Ended, ProjectOutcomes
 from hookfetch.core.why import Heard, end_of
 from hookfetch.server.grpc.errors import not_found, unavailable
 from hookfetch.server.grpc.pages import no_token, place_in, token_of
@@ -34,7 +35,7 @@ class Seen:
     record: DeliveryRecord
 
 
-def seen_in(answers: Iterable[AnyAnswer]) -> list[Seen]:
+def seen_in(answers: Iterable[Answered]) -> list[Seen]:
     """Return what ingresses know, in the order in which it was received."""
     seen = [
         Seen(ingress=answer.ingress, record=record)
@@ -72,7 +73,7 @@ class Standing:
     they were asked about."""
 
     def __init__(
-        self, answers: Collection[AnyAnswer], projects: Collection[str], asked: Iterable[ToldFact]
+        self, answers: Collection[Answered], projects: Collection[str], asked: Iterable[ToldFact]
     ) -> None:
         found = newest(answers, ProjectOutcomes)
         self.silent = sorted(set(projects) - found.keys())
@@ -93,6 +94,11 @@ class Standing:
             lately=bool(facts & self._asked),
         )
         return end_of(record, heard)
+
+    def concerned(self, record: DeliveryRecord) -> bool:
+        """Return whether one of the projects handled a delivery, or is about to."""
+        facts = {fact.id for fact in record.facts}
+        return bool(self._ended.get(record.id)) or any(facts & each for each in self._unhandled.values())
 
     def message(self, seen: Seen) -> pb.Delivery:
         """Return a delivery and how it stands, as the contract has it."""
