@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection
 from functools import partial
 
+from hookfetch.bootstrap.access import access_of, credentials_of, grpc_limits_of
 from hookfetch.bootstrap.bus import bus_of
 from hookfetch.bootstrap.coordinating import coordinator_of, engine_of, policy_of
 from hookfetch.bootstrap.receiving import book_file, limits_of, load_hooks, relaying, spools_of
@@ -52,7 +53,8 @@ def build(config: Config, roles: Collection[str] = ROLES) -> list[Part]:
     bus = bus_of(config)
     if isinstance(bus, MemoryBus) and set(roles) != set(ROLES):
         raise ConfigurationError("--role needs a broker between the roles: set bus.url or bus.url_file")
-    parts: list[Part] = []
+    access, tokens = access_of(config)
+    parts = [Part("tokens", tokens.start, tokens.stop)]
     if "ingress" in roles:
         # The door opens first: what is delivered before the broker is reached waits in the spool.
         hooks = load_hooks(config)
@@ -83,7 +85,14 @@ def build(config: Config, roles: Collection[str] = ROLES) -> list[Part]:
         upkeep = Upkeep(config.state_dir, config.engine.mirrors_bytes)
         parts.append(Part("mirrors", upkeep.start, upkeep.stop))
     if "gateway" in roles:
-        gateway = GrpcServer(bus, [project.name for project in config.projects()], config.grpc.listen)
+        gateway = GrpcServer(
+            bus,
+            [project.name for project in config.projects()],
+            config.grpc.listen,
+            access=access,
+            limits=grpc_limits_of(config),
+            credentials=credentials_of(config),
+        )
         parts.append(Part("gateway", gateway.start, partial(gateway.stop, _GRACE)))
     if "ingress" in roles:
         book = DeliveryBook(book_file(config))

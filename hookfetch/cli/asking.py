@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import click
 
-from hookfetch.cli.shared import FAILED, json_option, progress, run, server_option
+from hookfetch.cli.shared import FAILED, json_option, open_client, progress, run, server_option
+
+_AT_ONCE = 64  # elements; a gateway bounds what one caller asks for at once
 
 
 @click.command()
@@ -28,12 +30,11 @@ def watch(
     count: int | None,
 ) -> None:
     """Print ref updates and alarms as they are announced."""
-    from hookfetch.client import Client
     from hookfetch.client.terminal import entry_line
 
     async def follow() -> None:
         left = count
-        async with Client(server) as client:
+        async with open_client(server) as client:
             start: Literal["now", "oldest"] = "oldest" if from_start else "now"
             async for entry in client.watch(projects=projects, elements=elements, cursor=cursor, start=start):
                 click.echo(entry_line(entry, as_json=as_json))
@@ -52,10 +53,9 @@ def watch(
 @click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds, for each element.")
 def track(elements: tuple[str, ...], project: str, server: str, as_json: bool, timeout: float) -> None:
     """Track elements now and print what moved; their new sources are then fetched and cached."""
-    from hookfetch.client import Client
     from hookfetch.client.terminal import tracked_line
 
-    async def one(client: Client, element: str) -> str:
+    async def one(client: Any, element: str) -> str:
         return tracked_line(element, await client.track(project, element, timeout=timeout), as_json=as_json)
 
     run(_each("Tracking", server, elements, one, as_json=as_json))
@@ -69,10 +69,9 @@ def track(elements: tuple[str, ...], project: str, server: str, as_json: bool, t
 @click.option("--timeout", type=float, default=1800.0, show_default=True, help="Seconds, for each element.")
 def fetch(elements: tuple[str, ...], project: str, server: str, as_json: bool, timeout: float) -> None:
     """Have the newest announced sources of elements in the source cache."""
-    from hookfetch.client import Client
     from hookfetch.client.terminal import fetched_line
 
-    async def one(client: Client, element: str) -> str:
+    async def one(client: Any, element: str) -> str:
         return fetched_line(element, await client.fetch(project, element, timeout=timeout), as_json=as_json)
 
     run(_each("Fetching", server, elements, one, as_json=as_json))
@@ -87,16 +86,17 @@ async def _each(
     as_json: bool,
 ) -> None:
     """Print a line for each element as it is ready; one that fails holds up no other."""
-    from hookfetch.client import Client
     from hookfetch.client.errors import ClientError, Unavailable
     from hookfetch.client.terminal import failed_line
 
     failed = False
+    turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def attempt(client: Client, element: str) -> None:
+    async def attempt(client: Any, element: str) -> None:
         nonlocal failed
         try:
-            line = await one(client, element)
+            async with turns:
+                line = await one(client, element)
         except Unavailable:
             raise
         except ClientError as error:
@@ -104,7 +104,7 @@ async def _each(
             line = failed_line(element, str(error), as_json=as_json)
         click.echo(line)
 
-    async with Client(server) as client:
+    async with open_client(server) as client:
         with progress(f"{doing} {len(elements)} element{'s' if len(elements) > 1 else ''}"):
             await asyncio.gather(*(attempt(client, element) for element in elements))
     if failed:

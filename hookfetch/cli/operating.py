@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hookfetch.cli.shared import json_option, run, server_option
+from hookfetch.cli.shared import json_option, open_client, run, server_option
 
 _END = click.Choice(["waiting", "dead", "open", "set aside", "done", "coalesced", "nothing to do", "stale"])
 
@@ -159,9 +159,7 @@ def resume(projects: tuple[str, ...], server: str, as_json: bool) -> None:
 
 async def asking(server: str, work: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
     """Do `work` with an operator's calls to the gateway at `server`."""
-    from hookfetch.client import Client
-
-    async with Client(server) as client:
+    async with open_client(server) as client:
         await work(client.operations)
 
 

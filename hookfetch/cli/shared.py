@@ -4,14 +4,17 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from hookfetch.core.errors import ConfigurationError, HookfetchError, Temporary
+
+if TYPE_CHECKING:
+    from hookfetch.client import Client
 
 FAILED, UNUSABLE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 
@@ -24,9 +27,56 @@ config_option = click.option(
     help="The configuration file.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON lines, for machines.")
-server_option = click.option(
+_server = click.option(
     "--server", default="127.0.0.1:50052", show_default=True, metavar="HOST:PORT", help="The gRPC gateway."
 )
+_CREDENTIALS = "hookfetch.credentials"  # where a command's context keeps them
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    context.meta.setdefault(_CREDENTIALS, {})[parameter.name] = value
+
+
+def _credential(flag: str, name: str, text: str, *, variable: str | None = None) -> Callable[[F], F]:
+    return click.option(
+        flag,
+        name,
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar=variable,
+        show_envvar=True,
+        expose_value=False,
+        callback=_keep,
+        help=text,
+    )
+
+
+def server_option(command: F) -> F:
+    """Give `command` the options that say where the gateway is, and what is shown to it."""
+    for option in (
+        _credential("--key", "key_file", "PEM: the private key of --cert."),
+        _credential("--cert", "cert_file", "PEM: the certificate to show to the gateway."),
+        _credential("--ca-file", "ca_file", "PEM: who signed the gateway's certificate, for TLS."),
+        click.option(
+            "--tls",
+            is_flag=True,
+            expose_value=False,
+            callback=_keep,
+            help="Over TLS, with the system's authorities.",
+        ),
+        _credential("--token-file", "token_file", "A file with a token.", variable="HOOKFETCH_TOKEN_FILE"),
+        _server,
+    ):
+        command = option(command)
+    return command
+
+
+def open_client(server: str) -> "Client":
+    """Return a client of the gateway, with the credentials that the command was given."""
+    from hookfetch.client import Client, Credentials
+
+    given = click.get_current_context().meta.get(_CREDENTIALS, {})
+    return Client(server, Credentials(**given))
 
 
 class Command(click.Group):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import click
 
-from hookfetch.cli.shared import FAILED, run, server_option
+from hookfetch.cli.shared import FAILED, open_client, run, server_option
 
 
 @click.command()
@@ -43,14 +43,13 @@ def updates(
     Only the scalars that are refs change. An element whose refs cannot be written safely, or are not those
     that its update begins at, is named with the reason, all of it is left as it is, and the exit code is 1.
     """
-    from hookfetch.client import Client
     from hookfetch.updates import Checkout, plan, project_name
 
     checkout = Checkout(directory)
     name = project or project_name(checkout)
 
     async def show() -> None:
-        async with Client(server) as client:
+        async with open_client(server) as client:
             listing = await client.list(projects=[name], elements=globs)
         proposed = {update.element: update.changes for update in listing.updates}
         planned = plan(proposed, checkout)

@@ -1,12 +1,15 @@
 """The Python client: watch and list refs, ask for tracking and fetching. It imports no server part."""
 
 from hookfetch.client.client import Client
+from hookfetch.client.credentials import Credentials
 from hookfetch.client.errors import (
     ClientError,
     Compacted,
+    Denied,
     InvalidRequest,
     NotFound,
     TimedOut,
+    Unauthenticated,
     Unavailable,
     Unexpected,
     WorkFailed,
@@ -19,6 +22,8 @@ __all__ = [
     "Client",
     "ClientError",
     "Compacted",
+    "Credentials",
+    "Denied",
     "Fetched",
     "InvalidRequest",
     "Listing",
@@ -27,6 +32,7 @@ __all__ = [
     "Settlement",
     "TimedOut",
     "Tracked",
+    "Unauthenticated",
     "Unavailable",
     "Unexpected",
     "Watch",

@@ -6,6 +6,7 @@ from typing import Literal, TypeVar
 
 import grpc
 
+from hookfetch.client.credentials import Credentials, open_channel
 from hookfetch.client.errors import from_rpc
 from hookfetch.client.operations import Operations
 from hookfetch.client.values import Fetched, Listing, RefUpdate, Tracked, fetched_of, tracked_of, update_of
@@ -30,11 +31,12 @@ T = TypeVar("T")
 
 
 class Client:
-    """The gateway at `target` (`host:port`), without TLS. To be made in a running event loop,
-    and closed: `async with Client(target) as client`. `operations` are an operator's calls."""
+    """The gateway at `target` (`host:port`), with `credentials` where it asks for them, else without TLS. To
+    be made in a running event loop, and closed: `async with Client(target) as client`. `operations` are an
+    operator's calls. ConfigurationError when the credentials cannot be used."""
 
-    def __init__(self, target: str) -> None:
-        self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
+    def __init__(self, target: str, credentials: Credentials | None = None) -> None:
+        self._channel = open_channel(target, credentials or Credentials(), _OPTIONS)
         self._refs = refs_pb2_grpc.RefServiceStub(self._channel)
         self._sources = sources_pb2_grpc.SourceServiceStub(self._channel)
         self.operations = Operations(self._channel)

@@ -47,6 +47,14 @@ class InvalidRequest(ClientError):
     """The server cannot use the request; the text names the field."""
 
 
+class Unauthenticated(ClientError):
+    """The server knows nobody by the token or certificate that was shown, or asks for one."""
+
+
+class Denied(ClientError):
+    """The server knows the caller, who may not do this."""
+
+
 class Unexpected(ClientError):
     """The server failed in a way that it does not promise."""
 
@@ -59,6 +67,8 @@ _BY_CODE: dict[grpc.StatusCode, type[ClientError]] = {
     grpc.StatusCode.NOT_FOUND: NotFound,
     grpc.StatusCode.FAILED_PRECONDITION: WorkFailed,
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: Denied,
 }
 
 

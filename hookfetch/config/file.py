@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from hookfetch.config.access import CallerConfig
 from hookfetch.config.sections import (
     BusConfig,
     EngineConfig,
@@ -17,6 +18,7 @@ from hookfetch.config.sections import (
     HookCheckConfig,
     HookConfig,
     IngressConfig,
+    OriginalsConfig,
     ProjectConfig,
     RetryConfig,
     SweepConfig,
@@ -43,9 +45,11 @@ class Config(BaseSettings):
     bus: BusConfig = BusConfig()
     sweep: SweepConfig = SweepConfig()
     engine: EngineConfig = EngineConfig()
+    originals: OriginalsConfig = OriginalsConfig()
     retry: RetryConfig = RetryConfig()
     hook_check: HookCheckConfig = HookCheckConfig()
     hook: tuple[HookConfig, ...] = ()
+    caller: tuple[CallerConfig, ...] = ()
     upstream: tuple[UpstreamConfig, ...] = ()
     project: tuple[ProjectConfig, ...] = ()
 
@@ -70,9 +74,9 @@ class Config(BaseSettings):
         """Return where values come from: the environment, then the file."""
         return env_settings, init_settings
 
-    @field_validator("hook", "project")
+    @field_validator("hook", "caller", "project")
     @classmethod
-    def _names_are_unique(cls, value: tuple[HookConfig | ProjectConfig, ...]) -> object:
+    def _names_are_unique(cls, value: tuple[HookConfig | CallerConfig | ProjectConfig, ...]) -> object:
         seen: set[str] = set()
         for item in value:
             if item.name in seen:
@@ -144,12 +148,23 @@ def _absolute(config: Config, base: Path) -> Config:
     upstreams = tuple(
         item.model_copy(update={"password_file": base / item.password_file}) for item in config.upstream
     )
+    callers = tuple(
+        item.model_copy(update={"token_files": tuple(base / file for file in item.token_files)})
+        for item in config.caller
+    )
+    pems = {name: getattr(config.grpc, name) for name in ("tls_cert", "tls_key", "client_ca")}
+    grpc = config.grpc.model_copy(update={name: base / file for name, file in pems.items() if file})
+    pems = {name: getattr(config.originals, name) for name in ("tls_cert", "tls_key")}
+    originals = config.originals.model_copy(update={name: base / file for name, file in pems.items() if file})
     files = {name: getattr(config.bus, name) for name in BusConfig.model_fields if name.endswith("_file")}
     bus = config.bus.model_copy(update={name: base / file for name, file in files.items() if file})
     return config.model_copy(
         update={
             "state_dir": base / config.state_dir,
+            "grpc": grpc,
+            "originals": originals,
             "hook": hooks,
+            "caller": callers,
             "upstream": upstreams,
             "project": projects,
             "bus": bus,

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from hookfetch.config.access import GrantConfig
 from hookfetch.config.caches import SourceCaches
 from hookfetch.config.policy import PolicyConfig
 from hookfetch.config.secret import read_secret
@@ -70,9 +71,53 @@ class IngressConfig(_Section):
 
 
 class GrpcConfig(_Section):
-    """Where clients connect to."""
+    """Where clients connect to, over TLS with `tls_cert` and `tls_key`; with `client_ca` they show a
+    certificate that it signed. `anonymous` is what those may who show nothing: everything if it is left out,
+    no `[[caller]]` is there and nobody else can reach the address, and else nothing.
+    `max_message` is the bytes of a request, `streams` the calls at once of a connection, `calls_per_caller`
+    of a caller, `work_per_caller` those of them that ask for work or change something."""
 
     listen: Listen = "127.0.0.1:50052"
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    client_ca: Path | None = None
+    anonymous: tuple[GrantConfig, ...] | None = None
+    max_message: Annotated[int, Field(ge=1024, le=64 * 1024**2)] = 4 * 1024**2
+    streams: Annotated[int, Field(gt=0)] = 2000
+    calls_per_caller: Annotated[int, Field(gt=0)] = 2000
+    work_per_caller: Annotated[int, Field(gt=0)] = 200
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> "GrpcConfig":
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("`tls_cert` and `tls_key` belong together")
+        if self.client_ca is not None and self.tls_cert is None:
+            raise ValueError("`client_ca` needs `tls_cert` and `tls_key`")
+        return self
+
+
+class OriginalsConfig(_Section):
+    """Where clients get what this machine's workers keep of upstreams; nowhere without `listen`. `public_url`
+    is what they reach it by. `per_address` bounds connections, and requests through `trusted_proxies`,
+    `processes` those of git; `deadline` and `stall` are seconds for an answer, and for a client to take a
+    piece of it."""
+
+    listen: Listen | None = None
+    public_url: BaseUrl | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    connections: Annotated[int, Field(gt=0)] = 400
+    per_address: Annotated[int, Field(gt=0)] = 64
+    processes: Annotated[int, Field(gt=0)] = 16
+    deadline: Annotated[float, Field(gt=0)] = 3600.0
+    stall: Annotated[float, Field(gt=0)] = 60.0
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> "OriginalsConfig":
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("`tls_cert` and `tls_key` belong together")
+        return self
 
 
 class BusConfig(_Section):

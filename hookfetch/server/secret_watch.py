@@ -8,13 +8,11 @@ import structlog
 
 from hookfetch.config import read_secrets
 from hookfetch.core.errors import ConfigurationError
+from hookfetch.server.file_marks import Mark, marks_of
 
 INTERVAL = 2.0  # seconds between two looks; documented, since a person waits for it
 
 _log = structlog.get_logger(__name__)
-
-# What of a file changes with its content: which file, when and how much was written; None: there is none.
-_Mark = tuple[int, int, int] | None
 
 
 class SecretWatch:
@@ -29,7 +27,7 @@ class SecretWatch:
     ) -> None:
         self._files = files
         self._renew = renew
-        self._seen: dict[str, list[_Mark]] = {}
+        self._seen: dict[str, list[Mark]] = {}
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -47,7 +45,7 @@ class SecretWatch:
         """Look once at each hook's files."""
         for hook, files in self._files.items():
             # Marked before they are read: what changes in between is read again with the next look.
-            marks = await asyncio.to_thread(_marks, files)
+            marks = await asyncio.to_thread(marks_of, files)
             if self._seen.get(hook) == marks:
                 continue
             try:
@@ -66,15 +64,3 @@ class SecretWatch:
             except Exception:  # noqa: BLE001 (logged; the next look comes whatever went wrong in this one)
                 _log.exception("secret_watch_failed")
             await asyncio.sleep(INTERVAL)
-
-
-def _marks(files: Sequence[Path]) -> list[_Mark]:
-    return [_mark(file) for file in files]
-
-
-def _mark(file: Path) -> _Mark:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size

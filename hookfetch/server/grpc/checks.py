@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Iterable
 from typing import Any
-from urllib.parse import unquote
 
 import grpc
 
-from hookfetch.server.grpc.errors import invalid, not_found
+from hookfetch.server.access.access import ANONYMOUS
+from hookfetch.server.grpc.admitted import current
+from hookfetch.server.grpc.credentials import address
+from hookfetch.server.grpc.errors import Refused, invalid, not_found
 
 MAX_NAME = 1000  # characters of an id or a name
 
@@ -24,9 +26,15 @@ def served(projects: Iterable[str], here: Collection[str]) -> None:
     for project in projects:
         named("project", project)
         if project not in here:
-            raise not_found("project", project, f"no project of this name is served here: {project!r}")
+            raise no_such_project(project)
+
+
+def no_such_project(project: str) -> Refused:
+    """Return the refusal of a project that is not there, or not for this caller: the same to it."""
+    return not_found("project", project, f"no project of this name is served here: {project!r}")
 
 
 def peer(context: grpc.aio.ServicerContext[Any, Any]) -> str:
-    """Return the address that calls."""
-    return unquote(str(context.peer()))
+    """Return who makes the call: the address, and the name if one was shown."""
+    name = current.get().caller.name
+    return address(context) if name == ANONYMOUS else f"{name} at {address(context)}"

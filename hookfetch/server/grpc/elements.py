@@ -11,6 +11,7 @@ from hookfetch.core.events import CancelRequested, ReleaseRequested, RetryReques
 from hookfetch.core.jobs import Reply
 from hookfetch.core.questions import PAGE_MOST, ElementsAsked, ProjectElements
 from hookfetch.core.standing import STATES, ElementStanding, ElementState
+from hookfetch.server.grpc.admitted import visible
 from hookfetch.server.grpc.checks import named, served
 from hookfetch.server.grpc.errors import failed, invalid, not_found, unavailable
 from hookfetch.server.grpc.filters import BadFilter, Filter
@@ -33,7 +34,12 @@ class ElementCalls:
     def __init__(self, questions: Questions, requests: Requests, projects: Iterable[str]) -> None:
         self._questions = questions
         self._requests = requests
-        self._projects = frozenset(projects)
+        self._here = frozenset(projects)
+
+    @property
+    def _projects(self) -> frozenset[str]:
+        """Return the projects that exist for the call."""
+        return visible(self._here)
 
     async def list(self, request: pb.ListElementsRequest) -> pb.ListElementsResponse:
         """Return a page of elements, those that want a look first."""

@@ -60,6 +60,25 @@ def exhausted(text: str) -> Refused:
     return Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, text, _retry(_RETRY_SECONDS))
 
 
+def unauthenticated(text: str) -> Refused:
+    """Return the refusal of a call by nobody who is known."""
+    detail = error_details_pb2.ErrorInfo(reason="CREDENTIALS_NOT_ACCEPTED", domain=_DOMAIN)
+    return Refused(grpc.StatusCode.UNAUTHENTICATED, text, detail)
+
+
+def denied(text: str, reason: str, **metadata: str) -> Refused:
+    """Return the refusal of what a caller may not do; `reason` and `metadata` are for programs."""
+    detail = error_details_pb2.ErrorInfo(reason=reason, domain=_DOMAIN, metadata=metadata)
+    return Refused(grpc.StatusCode.PERMISSION_DENIED, text, detail)
+
+
+def over_quota(text: str, subject: str) -> Refused:
+    """Return the refusal of a call beyond what `subject` may have going on at once."""
+    violation = error_details_pb2.QuotaFailure.Violation(subject=subject, description=text)
+    quota = error_details_pb2.QuotaFailure(violations=[violation])
+    return Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, text, _retry(_RETRY_SECONDS), quota)
+
+
 def compacted(oldest_cursor: str) -> Refused:
     """Return the refusal of a cursor that cannot be resumed from."""
     metadata = {"oldest_cursor": oldest_cursor} if len(oldest_cursor) <= _MAX_METADATA else {}

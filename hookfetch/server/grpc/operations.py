@@ -25,10 +25,11 @@ from hookfetch.core.questions import (
     WhyAsked,
 )
 from hookfetch.core.why import ENDS
+from hookfetch.server.grpc.admitted import may_with_all, visible
 from hookfetch.server.grpc.checks import named, peer, served
 from hookfetch.server.grpc.elements import COMMAND_SECONDS, ElementCalls
 from hookfetch.server.grpc.errors import Answering, failed, invalid, not_found, unavailable
-from hookfetch.server.grpc.questions import Questions, all_of, newest
+from hookfetch.server.grpc.questions import Questions, about, all_of, newest
 from hookfetch.server.grpc.requests import Request, Requests
 from hookfetch.server.grpc.stories import (
     Seen,
@@ -64,8 +65,13 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
         self._clock = clock
         self._questions = questions
         self._requests = requests
-        self._projects = frozenset(projects)
-        self._elements = ElementCalls(questions, requests, self._projects)
+        self._here = frozenset(projects)
+        self._elements = ElementCalls(questions, requests, self._here)
+
+    @property
+    def _projects(self) -> frozenset[str]:
+        """Return the projects that exist for the call."""
+        return visible(self._here)
 
     async def ListDeliveries(  # noqa: N802  the contract's name
         self, request: pb.ListDeliveriesRequest, context: Context
@@ -90,7 +96,8 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
             )
             page = seen_in(answers)[::-1][:limit]
             standing = await self._standing(page)
-            shown = [standing.message(seen) for seen in page]
+            whole = may_with_all(self._here)
+            shown = [standing.message(seen) for seen in page if whole or standing.concerned(seen.record)]
             return pb.ListDeliveriesResponse(
                 deliveries=[
                     each
@@ -114,7 +121,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
             told = [
                 story for _, story in sorted(stories.items()) if story.events or story.jobs or story.entries
             ]
-            if not seen and not told:
+            if not told and not (seen and may_with_all(self._here)):
                 raise unknown(request.id, sorted(self._projects - stories.keys()))
             standing = await self._standing(seen, request.id, answer=stories.keys())
             mine = next((each.record for each in reversed(seen) if each.record.id == request.id), None)
@@ -251,11 +258,12 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
             )
 
     async def _story(self, delivery_id: str) -> list[Answered]:
-        return await self._questions.ask(
+        answers = await self._questions.ask(
             lambda key, inbox: StoryAsked(id=key, reply_to=inbox, delivery_id=delivery_id),
             all_of(self._projects),
             settle=True,
         )
+        return about(self._projects, answers)
 
     async def _standing(
         self, seen: Sequence[Seen], *others: str, answer: Collection[str] | None = None
@@ -270,7 +278,7 @@ class OperationsServicer(operations_pb2_grpc.OperationsServiceServicer):
             lambda key, inbox: OutcomesAsked(id=key, reply_to=inbox, delivery_ids=ids, facts=facts),
             all_of(self._projects if answer is None else answer),
         )
-        return Standing(answers, self._projects, facts)
+        return Standing(about(self._projects, answers), self._projects, facts)
 
     async def _command(self, wanted: Sequence[str], make: Callable[[str, str], Request]) -> list[str]:
         projects = sorted(set(wanted) or self._projects)

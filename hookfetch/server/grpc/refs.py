@@ -8,8 +8,10 @@ from typing import Any
 
 import grpc
 
+from hookfetch.server.grpc.admitted import visible
+from hookfetch.server.grpc.checks import no_such_project
 from hookfetch.server.grpc.cursors import BadCursor, dump_cursor, load_cursor
-from hookfetch.server.grpc.errors import Answering, compacted, invalid, not_found, unavailable
+from hookfetch.server.grpc.errors import Answering, compacted, invalid, unavailable
 from hookfetch.server.grpc.filters import MAX_PROJECTS, BadFilter, Filter
 from hookfetch.server.grpc.log_window import Compacted, LogWindow
 from hookfetch.server.grpc.messages import watch_response
@@ -133,11 +135,12 @@ class RefServicer:
     def _filter(self, message: refs_pb2.Filter) -> Filter:
         if len(message.projects) > MAX_PROJECTS:
             raise invalid("filter.projects", f"at most {MAX_PROJECTS} projects")
+        here = visible(self._projects)
         for name in message.projects:
-            if name not in self._projects:
-                raise not_found("project", name, f"no project of this name is served here: {name!r}")
+            if name not in here:
+                raise no_such_project(name)
         try:
-            return Filter(message.projects or self._projects, message.elements)
+            return Filter(message.projects or here, message.elements)
         except BadFilter as error:
             raise invalid(error.field, str(error)) from error
 

@@ -1,6 +1,7 @@
 """The gateway's gRPC server: refs, sources, operations, health and reflection on one port, fed from a bus."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 
 import grpc
@@ -13,6 +14,11 @@ from hookfetch.core.codec import load_record
 from hookfetch.core.errors import ConfigurationError
 from hookfetch.core.fencing import Fence
 from hookfetch.core.ports import Bus, Message, Subscription
+from hookfetch.server.access.access import Access, open_access
+from hookfetch.server.access.audit import Audit
+from hookfetch.server.access.bounds import Bounds, Quota
+from hookfetch.server.grpc.admission import Admission
+from hookfetch.server.grpc.limits import Limits, options_of
 from hookfetch.server.grpc.log_window import LogWindow
 from hookfetch.server.grpc.messages import entry_wire, listed_wire
 from hookfetch.server.grpc.operations import OperationsServicer
@@ -32,22 +38,14 @@ _SERVICES = (
     sources_pb2.DESCRIPTOR.services_by_name["SourceService"].full_name,
     operations_pb2.DESCRIPTOR.services_by_name["OperationsService"].full_name,
 )
-_OPTIONS = (
-    ("grpc.max_receive_message_length", 1024 * 1024),  # requests hold a filter and a cursor
-    ("grpc.max_send_message_length", 64 * 1024 * 1024),
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-    # Two gateways on one port would share its connections without anybody noticing.
-    ("grpc.so_reuseport", 0),
-)
 
 
 class GrpcServer:
     """A gateway for `projects` on `listen` (`host:port`; port 0 for any free one).
 
     `progress_seconds` is a quiet watcher's interval, `answer_seconds` the longest wait for a
-    coordinator.
+    coordinator. Without `access` everyone may do everything,
+    without `credentials` there is no TLS.
     """
 
     def __init__(
@@ -58,6 +56,9 @@ class GrpcServer:
         *,
         progress_seconds: float = PROGRESS_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
+        access: Access | None = None,
+        limits: Limits | None = None,
+        credentials: grpc.ServerCredentials | None = None,
     ) -> None:
         self._bus = bus
         self._projects = frozenset(projects)
@@ -67,6 +68,12 @@ class GrpcServer:
         self._requests = Requests(bus, answer_seconds=answer_seconds)
         self._questions = Questions(bus)
         self._refs = RefServicer(self._window, self._projects, progress_seconds=progress_seconds)
+        self._access = access or open_access()
+        self._limits = limits or Limits()
+        self._credentials = credentials
+        bounds = Bounds(Quota(calls=self._limits.calls, work=self._limits.work))
+        self._admission = Admission(self._access, bounds, Audit(time.monotonic), self._projects)
+        self._services = _SERVICES
         self._health = health.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self._log: Subscription | None = None
@@ -80,6 +87,7 @@ class GrpcServer:
         Health says SERVING once the kept log was read.
         """
         self._server = self._build()
+        self._access.on_recheck(self._admission.recheck)
         try:
             await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
             # Before the bus: a server that never ran keeps its port after `stop`.
@@ -93,7 +101,11 @@ class GrpcServer:
         self._opening = asyncio.create_task(self._open(), name="grpc-opening")
 
     def _build(self) -> grpc.aio.Server:
-        server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
+        server = grpc.aio.server(
+            interceptors=[self._admission],
+            options=options_of(self._limits),
+            maximum_concurrent_rpcs=MAX_CALLS,
+        )
         server.add_generic_rpc_handlers((self._refs.handlers(),))
         sources_pb2_grpc.add_SourceServiceServicer_to_server(
             SourceServicer(self._requests, self._projects), server
@@ -102,9 +114,12 @@ class GrpcServer:
             OperationsServicer(self._questions, self._requests, self._projects), server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection((*_SERVICES, HEALTH, reflection.SERVICE_NAME), server)
+        reflection.enable_server_reflection((*self._services, HEALTH, reflection.SERVICE_NAME), server)
         try:
-            self.port = server.add_insecure_port(self._listen)
+            if self._credentials is None:
+                self.port = server.add_insecure_port(self._listen)
+            else:
+                self.port = server.add_secure_port(self._listen, self._credentials)
         except RuntimeError as error:
             raise ConfigurationError(f"grpc.listen: cannot listen on {self._listen}") from error
         return server
@@ -145,5 +160,5 @@ class GrpcServer:
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
 
     async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
-        for service in ("", *_SERVICES):
+        for service in ("", *self._services):
             await self._health.set(service, status)

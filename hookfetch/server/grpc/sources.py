@@ -7,6 +7,8 @@ import grpc
 
 from hookfetch.core.events import FetchRequested, TrackRequested
 from hookfetch.core.jobs import Reply
+from hookfetch.server.grpc.admitted import visible
+from hookfetch.server.grpc.checks import no_such_project
 from hookfetch.server.grpc.errors import Answering, Refused, failed, invalid, not_found, unavailable
 from hookfetch.server.grpc.messages import change_messages, source_messages
 from hookfetch.server.grpc.requests import Request, Requests
@@ -66,8 +68,8 @@ class SourceServicer(sources_pb2_grpc.SourceServiceServicer):
                 raise invalid(field, "must not be empty")
             if len(value) > MAX_ELEMENT:
                 raise invalid(field, f"has at most {MAX_ELEMENT} characters")
-        if project not in self._projects:
-            raise not_found("project", project, f"no project of this name is served here: {project!r}")
+        if project not in visible(self._projects):
+            raise no_such_project(project)
         reply = await self._requests.ask(project, make)
         if reply.outcome == outcome:
             return reply

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from hookfetch.client import Client, InvalidRequest, NotFound, Unavailable, WorkFailed
+from hookfetch.client import Client, Credentials, InvalidRequest, NotFound, Unavailable, WorkFailed
 from hookfetch.client.telling import page_lines, report_lines, state_lines, story_lines
 from hookfetch.coordinator.answers import Answers
 from hookfetch.core.errors import ElementError, Permanent
 from hookfetch.core.events import TrackRequested
 from hookfetch.core.kept import DeliveryFilter, DeliveryRecord, ToldFact
 from hookfetch.core.ports import Bus
+from hookfetch.server.access.access import Access
 from hookfetch.server.answers import IngressAnswers
 from hookfetch.server.grpc.server import GrpcServer
 from tests.coordinator.service import NEW, OLD, FakeEngine, Service, until, until_rows
@@ -86,6 +87,8 @@ async def operated(
     *,
     bus: Bus | None = None,
     project: str = "p",
+    access: Access | None = None,
+    credentials: Credentials | None = None,
 ) -> AsyncIterator[Operated]:
     async with Service(root, engine, bus=bus, project=project) as service:
         coordinator = service.coordinator
@@ -100,11 +103,11 @@ async def operated(
         kept, other = KeptList(), KeptList()
         ingress = IngressAnswers("one", kept, service.bus)
         second = IngressAnswers("two", other, service.bus)
-        server = GrpcServer(service.bus, projects, "127.0.0.1:0")
+        server = GrpcServer(service.bus, projects, "127.0.0.1:0", access=access)
         for part in (answers, ingress, second, server):
             await part.start()
         try:
-            async with Client(f"127.0.0.1:{server.port}") as client:
+            async with Client(f"127.0.0.1:{server.port}", credentials) as client:
                 yield Operated(service, client, kept, other)
         finally:
             await server.stop(0)
