@@ -9,6 +9,7 @@ from functools import partial
 from hookfetch.bootstrap.access import access_of, credentials_of, grpc_limits_of
 from hookfetch.bootstrap.bus import bus_of
 from hookfetch.bootstrap.coordinating import coordinator_of, engine_of, policy_of
+from hookfetch.bootstrap.originals import originals_of
 from hookfetch.bootstrap.receiving import book_file, limits_of, load_hooks, relaying, spools_of
 from hookfetch.bootstrap.registering import checker_of, open_arrived, open_registrations
 from hookfetch.bootstrap.sweeping import looks_of
@@ -84,6 +85,7 @@ def build(config: Config, roles: Collection[str] = ROLES) -> list[Part]:
         parts.append(Part("worker", worker.start, worker.stop, patient=True))
         upkeep = Upkeep(config.state_dir, config.engine.mirrors_bytes)
         parts.append(Part("mirrors", upkeep.start, upkeep.stop))
+        parts += originals_of(config, access)
     if "gateway" in roles:
         gateway = GrpcServer(
             bus,

@@ -8,6 +8,7 @@ import click
 
 from hookfetch.cli import (
     asking,
+    clients,
     dead,
     elements,
     hooks,
@@ -45,6 +46,7 @@ for command in (
     *elements.COMMANDS,
     *keeping.COMMANDS,
     *mirrors.COMMANDS,
+    *clients.COMMANDS,
 ):
     main.add_command(command)
 

@@ -21,6 +21,7 @@ from hookfetch.engine import ancestry, mirrors
 from hookfetch.engine import private_api as bst
 from hookfetch.engine.addresses import is_remote, require_remote, require_remote_repositories
 from hookfetch.engine.ahead import Ahead
+from hookfetch.engine.alias_use import aliases_in
 from hookfetch.engine.caching import Caching, timed
 from hookfetch.engine.describing import describe, urls_of
 from hookfetch.engine.full_disk import is_full, make_room_on
@@ -113,8 +114,11 @@ class WarmProject:
         )
         sources = (source for element in elements for source in element.sources)
         self._name_places(loaded.values(), (url for source in sources for url in source.urls))
-        name = self._context.get_toplevel_project().name
-        return LoadedProject(name=name, elements=elements, revision=revision, policy=rules)
+        project = self._context.get_toplevel_project()
+        aliases = aliases_in(loaded.values(), project)
+        return LoadedProject(
+            name=project.name, elements=elements, revision=revision, policy=rules, aliases=aliases
+        )
 
     def _name_places(self, elements: Iterable[Any], urls: Iterable[str]) -> None:
         self._named |= places_of(elements)
