@@ -7,6 +7,7 @@ from collections.abc import Collection
 from functools import partial
 
 from hookfetch.bootstrap.access import access_of, credentials_of, grpc_limits_of
+from hookfetch.bootstrap.assets import assets_of
 from hookfetch.bootstrap.bus import bus_of
 from hookfetch.bootstrap.coordinating import coordinator_of, engine_of, policy_of
 from hookfetch.bootstrap.originals import originals_of
@@ -91,6 +92,7 @@ def build(config: Config, roles: Collection[str] = ROLES) -> list[Part]:
             bus,
             [project.name for project in config.projects()],
             config.grpc.listen,
+            assets=assets_of(config),
             access=access,
             limits=grpc_limits_of(config),
             credentials=credentials_of(config),

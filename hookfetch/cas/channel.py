@@ -140,6 +140,16 @@ class Servers:
         self.close()
 
 
+def open_for_streams(config: SourceCacheConfig) -> grpc.aio.Channel:
+    """Return a connection to pass calls on by, from the event loop that runs; its messages are as large as
+    the server's. ConfigurationError when a file of it cannot be used."""
+    address = urlsplit(config.url).netloc
+    options = [("grpc.max_receive_message_length", _MAX_MESSAGE), ("grpc.use_local_subchannel_pool", 1)]
+    if config.url.startswith("https://"):
+        return grpc.aio.secure_channel(address, _credentials(config), options)
+    return grpc.aio.insecure_channel(address, options)
+
+
 def code_of(error: grpc.RpcError) -> Any:
     """Return an error's status code, or None."""
     return error.code() if isinstance(error, grpc.Call) else None

@@ -62,7 +62,7 @@ class RemoteCache:
         Raises as `holds`.
         """
         for index in self._servers.indexes:
-            digest = _asset(index, SOURCE_URN + element_key)
+            digest = blob_named(index, SOURCE_URN + element_key)
             if digest is None or digest.hash != published.message.hash:
                 return False
         for storage in self._servers.storages:
@@ -76,7 +76,7 @@ class RemoteCache:
         self.lost = False
         messages: dict[str, Any] = {}
         for index in self._servers.indexes:
-            digest = _asset(index, SOURCE_URN + element_key)
+            digest = blob_named(index, SOURCE_URN + element_key)
             if digest is None:
                 return False
             messages[digest.hash] = digest
@@ -96,22 +96,50 @@ class RemoteCache:
         if not walk and self._leases.lasts(lease):
             return True
         self._leases.end(lease)
-        wanted = _tree(storage, source_pb2.Source.FromString(content).files)
-        if wanted is None or any(_missing(storage, batch) for batch in _batches(wanted)):
+        if not holds_tree(storage, source_pb2.Source.FromString(content).files):
             return False
         self._leases.grant(lease)
         return True
 
 
-def _asset(index: Server, urn: str) -> Any:
+def holds_tree(storage: Server, root: Any) -> bool:
+    """Return whether a storage has the directory `root` and every blob below it; raises as `holds`."""
+    wanted = _tree(storage, root)
+    return wanted is not None and not any(_missing(storage, batch) for batch in _batches(wanted))
+
+
+def root_of(storage: Server, message: Any) -> Any:
+    """Return the root directory that a `buildstream.v2.Source` stands for, None where the storage does not
+    have the message; raises as `holds`."""
+    content = _read(storage, message)
+    return None if content is None else source_pb2.Source.FromString(content).files
+
+
+def holds_blob(storage: Server, digest: Any) -> bool:
+    """Return whether a storage has one blob; raises as `holds`."""
+    return not _missing(storage, [digest])
+
+
+def directory_named(index: Server, urn: str) -> Any:
+    """Return the digest of the directory that an index has under a name, or None; raises as `holds`."""
+    request = remote_asset_pb2.FetchDirectoryRequest(uris=[urn])
+    return _named(index, "FetchDirectory", request, "root_directory_digest")
+
+
+def blob_named(index: Server, urn: str) -> Any:
+    """Return the digest of the blob that an index has under a name, or None; raises as `holds`."""
+    return _named(index, "FetchBlob", remote_asset_pb2.FetchBlobRequest(uris=[urn]), "blob_digest")
+
+
+def _named(index: Server, method: str, request: Any, field: str) -> Any:
     with index.asked() as ask:
         try:
-            answer = ask.fetch.FetchBlob(remote_asset_pb2.FetchBlobRequest(uris=[urn]), timeout=TIMEOUT)
+            answer = getattr(ask.fetch, method)(request, timeout=TIMEOUT)
         except grpc.RpcError as error:
             if code_of(error) is grpc.StatusCode.NOT_FOUND:
                 return None
             raise
-    return None if answer.status.code else answer.blob_digest
+    return None if answer.status.code else getattr(answer, field)
 
 
 def _read(storage: Server, digest: Any) -> bytes | None:

@@ -17,7 +17,7 @@ _NEW_ELEMENT = (
 )
 
 
-def _in_a_repository(lab: Lab) -> None:
+def in_a_repository(lab: Lab) -> None:
     """Put the lab's project into a repository with the branches `main` and `stable`, and let the service
     make its own clone of it."""
     repository = create_repository(lab.root / "upstreams", "project")
@@ -47,11 +47,11 @@ async def _commit(service: Service, files: dict[str, str]) -> str:
 
 
 async def test_a_push_to_the_project_reloads_its_branch(start: Start, amqp: str | None) -> None:
-    service = await start(amqp, before=_in_a_repository)
+    service = await start(amqp, before=in_a_repository)
     lab = service.lab
     await service.ready("alpha", "project")
     name = lab.project.partition("@")[0]
-    await _idle(service)
+    await idle(service)
     # Before anyone asks, and before anything moved, the cache has it all: two branches, fetched once.
     alpha = lab.root / "project/elements/alpha.bst"
     fetched = await asyncio.to_thread(lab.bst, "source", "fetch", "delta.bst")
@@ -76,7 +76,7 @@ async def test_a_push_to_the_project_reloads_its_branch(start: Start, amqp: str 
             assert isinstance(landed, Settlement)
             assert (landed.element, landed.outcome, landed.causes) == ("alpha.bst", "landed", (told,))
             assert landed.revision == lab.repositories["project"].commit_of("refs/heads/main")
-        await _idle(service)
+        await idle(service)
         (lab.root / "project/elements/epsilon.bst").write_text(_NEW_ELEMENT.format(ref=first))
         await asyncio.to_thread(_lose, epsilon.path)
         fetched = await asyncio.to_thread(lab.bst, "source", "fetch", "epsilon.bst")
@@ -105,7 +105,7 @@ def _lose(repository: Path) -> None:
     repository.rename(repository.with_suffix(".lost"))
 
 
-async def _idle(service: Service) -> None:
+async def idle(service: Service) -> None:
     """Wait until no project has an open job."""
     async with asyncio.timeout(WITHIN):
         while any(each.waiting + each.running for each in (await service.client.operations.state()).projects):

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -28,6 +29,9 @@ from hookfetch.server.grpc.requests import ANSWER_SECONDS, Requests
 from hookfetch.server.grpc.sources import SourceServicer
 from hookfetch.v1 import operations_pb2, operations_pb2_grpc, refs_pb2, sources_pb2, sources_pb2_grpc
 
+if TYPE_CHECKING:  # with it come BuildStream's messages
+    from hookfetch.server.grpc.asset_service import AssetService
+
 MAX_CALLS = 10_000  # at once, watchers included
 # The bus does not say when the kept log was read: no entry for QUIET_SECONDS is taken for it.
 QUIET_SECONDS = 0.25
@@ -44,7 +48,7 @@ class GrpcServer:
     """A gateway for `projects` on `listen` (`host:port`; port 0 for any free one).
 
     `progress_seconds` is a quiet watcher's interval, `answer_seconds` the longest wait for a
-    coordinator. Without `access` everyone may do everything,
+    coordinator, `assets` what it serves of source caches. Without `access` everyone may do everything,
     without `credentials` there is no TLS.
     """
 
@@ -56,6 +60,7 @@ class GrpcServer:
         *,
         progress_seconds: float = PROGRESS_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
+        assets: "AssetService | None" = None,
         access: Access | None = None,
         limits: Limits | None = None,
         credentials: grpc.ServerCredentials | None = None,
@@ -68,12 +73,13 @@ class GrpcServer:
         self._requests = Requests(bus, answer_seconds=answer_seconds)
         self._questions = Questions(bus)
         self._refs = RefServicer(self._window, self._projects, progress_seconds=progress_seconds)
+        self._assets = assets
         self._access = access or open_access()
         self._limits = limits or Limits()
         self._credentials = credentials
         bounds = Bounds(Quota(calls=self._limits.calls, work=self._limits.work))
         self._admission = Admission(self._access, bounds, Audit(time.monotonic), self._projects)
-        self._services = _SERVICES
+        self._services = _SERVICES if assets is None else (*_SERVICES, *assets.names)
         self._health = health.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self._log: Subscription | None = None
@@ -113,6 +119,8 @@ class GrpcServer:
         operations_pb2_grpc.add_OperationsServiceServicer_to_server(
             OperationsServicer(self._questions, self._requests, self._projects), server
         )
+        if self._assets is not None:
+            self._assets.join(server, self._questions, self._requests)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*self._services, HEALTH, reflection.SERVICE_NAME), server)
         try:
@@ -137,6 +145,8 @@ class GrpcServer:
             await self._log.cancel()
         await self._requests.close()
         await self._questions.close()
+        if self._assets is not None:
+            await self._assets.close()
 
     async def _take(self, message: Message) -> None:
         record = load_record(message.body)
