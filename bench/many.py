@@ -3,23 +3,29 @@
     python -m bench.many [--rounds 3] [--delays 0,50] [--json]
 
 35 git_repo, 5 git, 5 git_tag and 5 tar elements, every upstream moved before each turn. In turn: the engine
-with its usual number of processes, all elements asked for at once; and `bst source track`, `fetch` and `push`
-of them all. Upstreams on loopback, each answer held back by `--delays` milliseconds; each way has a source
-cache, a project and warm mirrors of its own. The upstreams tell refs without git (`bench.upstreams`), to
-every way alike. Stops by itself.
+with its usual number of processes, all elements asked for at once; the least that they can cost
+(`bench.floor_way`), in eight processes; and `bst source track`, `fetch` and `push` of them all. Upstreams on
+loopback, each answer held back by `--delays` milliseconds; each way has a project and warm mirrors of its
+own, and bst a source cache. The upstreams tell refs without git (`bench.upstreams`), to every way alike.
+Stops by itself.
 """
 
 import argparse
 import asyncio
 import hashlib
 import json
+import multiprocessing
 import shutil
 import statistics
 import tempfile
 import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench import floor_way
 from bench.upstreams import LightUpstreams
 from hookfetch.config import EngineConfig, ProjectConfig
 from hookfetch.core.events import SourceRef
@@ -84,31 +90,60 @@ async def measure(options: argparse.Namespace) -> dict[str, Times]:
                 await asyncio.to_thread(lab.cache.start)
                 project = ProjectConfig(name=PROJECT, path=root / "engine-project", source_cache=cache.url)
                 engine = BuildStreamEngine({PROJECT: project}, root / "state", EngineConfig())
+                (root / "floor").mkdir()
                 try:
                     await engine.load(PROJECT)
-                    cases[f"{delay} ms"] = await _rounds(engine, lab, upstreams, options.rounds)
+                    with _floor(cache.url, root / "floor") as pool:
+                        floor = partial(_run_floor, pool, server.url)
+                        cases[f"{delay} ms"] = await _rounds(engine, lab, upstreams, floor, options.rounds)
                 finally:
                     await engine.close()
                     await asyncio.to_thread(lab.cache.stop)
     return cases
 
 
-async def _rounds(engine: BuildStreamEngine, lab: Lab, upstreams: Upstreams, rounds: int) -> Times:
-    times: Times = {name: [] for name in ("engine", "bst", *STEPS)}
+async def _rounds(
+    engine: BuildStreamEngine,
+    lab: Lab,
+    upstreams: Upstreams,
+    floor: Callable[[Mapping[str, str]], Awaitable[float]],
+    rounds: int,
+) -> Times:
+    times: Times = {name: [] for name in ("engine", "bst", *STEPS, "floor")}
     places = asyncio.Semaphore(in_flight(EngineConfig()))  # as a worker takes jobs
     for number in range(-1, rounds):  # the first is the warm-up
         wanted = await asyncio.to_thread(upstreams.move, f"engine {number}")
         begun = time.perf_counter()
         await asyncio.gather(*(_run(engine, places, name, number, ref) for name, ref in wanted.items()))
         took = time.perf_counter() - begun
+        least = await floor(await asyncio.to_thread(upstreams.move, f"floor {number}"))
         await asyncio.to_thread(upstreams.move, f"bst {number}")
         steps = {step: await asyncio.to_thread(_bst, lab, step, list(wanted)) for step in STEPS}
         if number >= 0:
             times["engine"].append(took)
+            times["floor"].append(least)
             times["bst"].append(sum(steps.values()))
             for step, seconds in steps.items():
                 times[step].append(seconds)
     return times
+
+
+def _floor(cache: str, folder: Path) -> ProcessPoolExecutor:
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(8, spawn, floor_way.begin, (cache.removeprefix("http://"), folder))
+
+
+async def _run_floor(pool: ProcessPoolExecutor, server: str, wanted: Mapping[str, str]) -> float:
+    loop = asyncio.get_running_loop()
+
+    async def one(name: str, ref: str) -> None:
+        way, ending = ("tar", "tar.gz") if name.startswith("tar") else ("libgit2", "git")
+        found, _ = await loop.run_in_executor(pool, floor_way.run, way, f"{server}/{name}.{ending}")
+        assert found == ref
+
+    begun = time.perf_counter()
+    await asyncio.gather(*(one(name, ref) for name, ref in wanted.items()))
+    return time.perf_counter() - begun
 
 
 async def _run(

@@ -12,6 +12,7 @@ from buildstream_plugins_community.sources._git_utils import (  # type: ignore[i
     version_sort_key,
 )
 
+from hookfetch.engine.messages import LOOKED_AT
 from hookfetch.engine.mirrors import bring, mirror_and_url
 from hookfetch.engine.recorded import Greetings, Record, recording, replaying
 
@@ -26,9 +27,7 @@ class Look:
 
     def __init__(self, sources: Iterable[Any]) -> None:
         self._record: Record = {}
-        tracked = [
-            source for source in sources if source.get_kind() in ("git_repo", "git_tag") and source.tracking
-        ]
+        tracked = [source for source in sources if source.get_kind() in LOOKED_AT and source.tracking]
         self._sources = [source for source in tracked if source.get_kind() == "git_repo"]
         self._refs: dict[str, Mapping[str, str]] = {}
         for source in tracked:

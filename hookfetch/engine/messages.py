@@ -50,6 +50,10 @@ class Load:
     type: Literal["load"] = "load"
 
 
+# The kinds of sources that a look is for (`looks`).
+LOOKED_AT = ("git_repo", "git_tag")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookAhead:
     """Begin to look at the upstreams of an element of the project as it was loaded last, for a `Run` that

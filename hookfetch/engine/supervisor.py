@@ -19,6 +19,7 @@ from hookfetch.core.jobs import Job
 from hookfetch.core.ports import Clone, Finished, MayBegin, OnTracked, at_once
 from hookfetch.core.sources import LoadedProject
 from hookfetch.engine.messages import (
+    LOOKED_AT,
     Done,
     Load,
     Loaded,
@@ -65,6 +66,7 @@ class BuildStreamEngine:
         self._config = config
         self._pool = Pool(state_dir / "engine", config, self._start_of)
         self._generations = dict.fromkeys(projects, 1)
+        self._looked_at: dict[str, frozenset[str]] = {}  # elements whose upstreams can be looked at ahead
 
     async def newest(self, project: str) -> str | None:
         """Return the commit that the project's branch is at now, None for a checkout."""
@@ -169,6 +171,8 @@ class BuildStreamEngine:
                 reason=reply.shortcut_off,
             )
         worker.loaded = wanted if isinstance(reply, Loaded) else None
+        if isinstance(reply, Loaded):
+            self._looked_at[project] = _looked_at(reply.project)
         return reply
 
     @asynccontextmanager
@@ -176,7 +180,8 @@ class BuildStreamEngine:
         """Have the upstream looked at while `job` waits for a process; None where it need not wait, or none
         can look. Unwanted when it may not begin."""
         worker = self._pool.looker(job.project, self._wanted(job.project, job.revision))
-        if worker is None or not job.track:
+        known = self._looked_at.get(job.project, frozenset())
+        if worker is None or not job.track or job.element not in known:
             yield None
             return
         worker.looks += 1
@@ -207,6 +212,14 @@ class BuildStreamEngine:
             shortcut=self._config.shortcut,
             mirrors=self._mirrors,
         )
+
+
+def _looked_at(project: LoadedProject) -> frozenset[str]:
+    return frozenset(
+        element.name
+        for element in project.elements
+        if any(source.kind in LOOKED_AT for source in element.sources)
+    )
 
 
 def _fail(reply: Reply) -> NoReturn:

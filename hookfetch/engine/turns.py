@@ -92,11 +92,5 @@ class Turns:
 
 
 def _first(waiting: Iterable[_Waiter], process: object | None) -> _Waiter:
-    """Return who wants this process, else who wants none, else who wants another one; the first of them."""
-
-    def distance(waiter: _Waiter) -> int:
-        if process is not None and waiter.at is process:
-            return 0
-        return 1 if waiter.at is None else 2
-
-    return min(waiting, key=distance)
+    """Return the first who does not wait for another process than this one, else the first."""
+    return min(waiting, key=lambda waiter: waiter.at not in (None, process))

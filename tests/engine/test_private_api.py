@@ -58,6 +58,7 @@ INSTANCE_ATTRIBUTES = {
     "_remotes": "_assetcache.AssetCache",
     "_directory": "source.Source",
     "_mirror_dir": "downloadablefilesource.DownloadableFileSource",
+    "_aliases": "_project.ProjectConfig",
     "_unique_id": "plugin.Plugin",
     "_Element__public": "element.Element",
     "_Element__sources": "element.Element",

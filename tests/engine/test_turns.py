@@ -65,14 +65,14 @@ async def test_urgent_ones_go_before_all_others() -> None:
     assert day.had[1] == "c1"
 
 
-async def test_a_process_goes_to_whose_upstream_it_looked_at_then_to_who_was_at_none() -> None:
+async def test_a_process_goes_to_those_who_wait_for_no_other_one_in_their_order() -> None:
     day, mine, other = run(), object(), object()
     place = await day.one("a1")
     tasks = await waiting(day, "a2", at=other)
     tasks += await waiting(day, "a3")
     tasks += await waiting(day, "a4", at=mine)
     await give_on(day, place, tasks, mine)
-    assert day.had == ["a1", "a4", "a3", "a2"]
+    assert day.had == ["a1", "a3", "a4", "a2"]
 
 
 async def test_a_project_that_has_looked_ahead_much_does_not_keep_another_one_out() -> None:
