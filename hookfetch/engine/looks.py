@@ -1,5 +1,5 @@
-"""Looks at the upstreams of `git_repo` and `git_tag` sources: for a job, and for jobs that wait for their
-turn, so that their upstreams answer meanwhile. What a source's ref is now its plugin alone decides.
+"""Looks at the upstreams of git sources: for a job, and for jobs that wait for their turn, so that their
+upstreams answer meanwhile. What a source's ref is now its plugin alone decides.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from buildstream_plugins_community.sources._git_utils import (  # type: ignore[i
 )
 
 from hookfetch.engine.messages import LOOKED_AT
-from hookfetch.engine.mirrors import bring, mirror_and_url
+from hookfetch.engine.mirrors import bring, bring_all, mirror_and_url
 from hookfetch.engine.recorded import Greetings, Record, recording, replaying
 
 _greetings = Greetings()
@@ -29,6 +29,7 @@ class Look:
         self._record: Record = {}
         tracked = [source for source in sources if source.get_kind() in LOOKED_AT and source.tracking]
         self._sources = [source for source in tracked if source.get_kind() == "git_repo"]
+        self._cloned = [source for source in tracked if source.get_kind() != "git_repo"]
         self._refs: dict[str, Mapping[str, str]] = {}
         for source in tracked:
             _, url = mirror_and_url(source)
@@ -51,6 +52,8 @@ class Look:
             found = get_matching_refs([ref.encode() for ref in refs], source.tracking, source.exclude)
             if found:
                 bring(source, max(found, key=version_sort_key).decode(), refs)
+        for source in self._cloned:
+            bring_all(source, self.refs_at(mirror_and_url(source)[1]))
 
 
 def _ask(url: str, record: Record) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""Answer in this process what `git_tag` asks git while it tracks, where the answer is certain.
+"""Answer in this process what `git` and `git_tag` ask git while they track, where the answer is certain.
 
 The plugin decides; nothing of it is changed. It runs git for a fetch that has just been made, and for what
 can be read from its mirror; any other question, or one whose answer is not certain, is git's.
@@ -19,14 +19,16 @@ from hookfetch.engine.private_mirrors import with_those_made_of
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./+-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DESCRIBED = re.compile(r"(?:.+-g)?([0-9a-f]{40})")
+# How each kind asks for all branches and tags.
+_ALL = (("--tags", "--force"), ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"))
 _NO_NAMES = 128  # how `git describe` ends without a tag
 
 Answer = tuple[int, str]  # how git would end, and what it would print
 
 
 def answer_tracking(source: Any, mirror: Path, url: str) -> None:
-    """Have a `git_tag` source's plugin told what is certain of its `mirror`, all of which has just been
-    fetched from `url`; nothing where what it follows may be no branch."""
+    """Have the plugin of a `git` or `git_tag` source told what is certain of its `mirror`, all of which has
+    just been fetched from `url`; nothing where what it follows may be no branch."""
     with_those_made_of(source, lambda each: _answer(each, mirror, url))
 
 
@@ -44,7 +46,7 @@ class _Lookups:
         self._git = source.host_git
         self._call = source.call
         self._check_output = source.check_output
-        self._followed: list[str] = [source.tracking or "", *source.track_extra]
+        self._followed: list[str] = [source.tracking or "", *getattr(source, "track_extra", ())]
         self._mirror = mirror
         self._url = url
 
@@ -75,7 +77,7 @@ class _Lookups:
         plain = not more and options.keys() <= {"cwd", "fail", "fail_temporarily"}
         if not plain or Path(options.get("cwd") or "") != self._mirror or args[0] != self._git:
             return None
-        if list(args[1:]) == ["fetch", "--prune", self._url, "--tags", "--force"]:
+        if args[1:3] == ["fetch", "--prune"] and tuple(args[3:]) in ((self._url, *each) for each in _ALL):
             return 0, ""
         try:
             with GitObjects(self._mirror) as objects:
@@ -86,7 +88,7 @@ class _Lookups:
 
     def _looked_up(self, objects: GitObjects, args: list[str]) -> Answer | None:
         match args:
-            case ["rev-parse", name]:
+            case ["rev-parse", name] | ["rev-list", "-n", "1", name]:
                 commit = self._branch(objects, name)
                 return None if commit is None else (0, f"{commit.hex()}\n")
             case ["describe", "--tags", "--abbrev=40", "--long", commit] if _COMMIT.fullmatch(commit):

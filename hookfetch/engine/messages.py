@@ -51,7 +51,7 @@ class Load:
 
 
 # The kinds of sources that a look is for (`looks`).
-LOOKED_AT = ("git_repo", "git_tag")
+LOOKED_AT = ("git_repo", "git_tag", "git")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

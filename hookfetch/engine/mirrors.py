@@ -56,22 +56,29 @@ def refresh_for_tracking(sources: Iterable[Any], refs_at: Callable[[str], Mappin
     is known of an upstream's refs.
 
     `git_tag` names no refspec: its tracking would return what the branch was when the mirror was made;
-    ElementError when the upstream refuses. `git` describes from wherever an exact tag's history ends.
+    ElementError when the upstream refuses. `git` describes from wherever an exact tag's history ends, and
+    takes four processes for what is a question or two.
     `git_repo`, to describe a branch, would download its whole history for every new commit.
     """
     for source in sources:
         kind = source.get_kind()
-        if kind == "git_tag" and mirror_of(source).is_dir():
-            mirror, url = mirror_and_url(source)
-            if not fetch_all_quickly(mirror, url, refs_at(url)):
-                done = _fetch_all(source)
-                if done.returncode:
-                    raise ElementError(f"{source}: {_one_line(done.stderr) or 'git fetch failed'}")
-            answer_tracking(source, mirror, url)
-        elif kind == "git" and _is_shallow(mirror_of(source)):
-            _fetch_all(source)
+        if kind in ("git", "git_tag") and source.tracking and mirror_of(source).is_dir():
+            _fetch_followed(source, kind, refs_at)
         elif kind == "git_repo" and source.ref_format.value == "git-describe":
             _fetch_branch(source, refs_at(mirror_and_url(source)[1]))
+
+
+def _fetch_followed(source: Any, kind: str, refs_at: Callable[[str], Mapping[str, str]]) -> None:
+    mirror, url = mirror_and_url(source)
+    if not fetch_all_quickly(mirror, url, refs_at(url)):
+        if kind == "git" and not _is_shallow(mirror):
+            return  # what it does itself is right
+        done = _fetch_all(source)
+        if done.returncode and kind == "git_tag":
+            raise ElementError(f"{source}: {_one_line(done.stderr) or 'git fetch failed'}")
+        if kind == "git":
+            return
+    answer_tracking(source, mirror, url)
 
 
 def _fetch_branch(source: Any, refs: Mapping[str, str]) -> None:
@@ -83,11 +90,17 @@ def _fetch_branch(source: Any, refs: Mapping[str, str]) -> None:
 
 
 def bring(source: Any, ref: str, refs: Mapping[str, str]) -> None:
-    """Have a full ref of a `git_repo` source's upstream in its mirror, if that is quick. `refs` tells where
-    the upstream's are."""
+    """Have a full ref of a source's upstream in its mirror, if that is quick. `refs` tells where it is."""
     mirror, url = mirror_and_url(source)
     if (mirror / "HEAD").is_file():
         fetch_quickly(mirror, url, {ref: ref}, refs)
+
+
+def bring_all(source: Any, refs: Mapping[str, str]) -> None:
+    """Have all branches and tags of a source's upstream in its mirror, as `bring`."""
+    mirror, url = mirror_and_url(source)
+    if (mirror / "HEAD").is_file():
+        fetch_all_quickly(mirror, url, refs)
 
 
 def refresh_for_fetching(sources: Iterable[Any]) -> None:

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.engine
 
 AT_ONCE = 64 * 1024  # bytes of an answer, before the rest drips
 PIECE, PAUSE = 1024, 0.1  # bytes and seconds
+MANY = 10  # branches, more than are asked for one by one
 WITHIN = 20.0  # seconds
 
 
@@ -79,6 +80,8 @@ async def test_a_mirror_is_whole_after_a_worker_was_killed_in_the_middle_of_a_pa
         async with running(lab, None) as bench:
             await run(bench.engine, "glib.bst")
             (original,) = repositories(lab.root / "state")
+            for number in range(MANY):  # so that git fetches, and not this process
+                repository.commit({"a": str(number)}, "one of many", branch=f"topic-{number}")
             new = repository.commit({"noise": random.Random(0).randbytes(2**21)}, "big")
 
             server.on = True

@@ -57,6 +57,7 @@ def questions(upstream: Shaped, name: str) -> list[list[str]]:
     commit = str(upstream.repository.revparse_single(name).peel(pygit2.Commit).id)
     return [
         ["rev-parse", name],
+        ["rev-list", "-n", "1", name],
         ["describe", "--tags", "--abbrev=40", "--long", commit],
         ["show", "-s", "--format=%ct", f"v1-1-g{commit}"],
         ["show", "-s", "--format=%ct", commit],
@@ -73,6 +74,8 @@ def test_a_branch_is_looked_up_without_git(name: str, upstream: Shaped, tmp_path
         assert told.check_output(args, cwd=place, fail="") == expected
         assert told.call(args, cwd=place) == expected[0]
     assert told.call(["git", "fetch", "--prune", URL, "--tags", "--force"], cwd=place, fail="x") == 0
+    everything = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
+    assert told.call(["git", "fetch", "--prune", URL, *everything], cwd=place, fail_temporarily=True) == 0
     assert told.asked == []
 
 
