@@ -12,6 +12,8 @@ from hookfetch.core.errors import Permanent, Temporary
 
 MAX_ANSWER = 64 * 1024 * 1024  # bytes
 _MAX_COMPLAINT = 64 * 1024
+_GRACE = 2.0  # seconds
+_NOT_FOUND = 127  # how timeout(1) ends without the command
 _ENVIRONMENT = {
     "GIT_ALLOW_PROTOCOL": "https:http:ssh:git",
     "GIT_TERMINAL_PROMPT": "0",
@@ -38,7 +40,8 @@ async def git(
     """
     name = f"git {arguments[0]}"
     try:
-        async with asyncio.timeout(timeout), _process([*options, *arguments], environment or {}) as process:
+        command = [*options, *arguments]
+        async with asyncio.timeout(timeout), _process(command, timeout, environment or {}) as process:
             assert process.stdout is not None
             assert process.stderr is not None
             output, complaint = await asyncio.gather(
@@ -48,9 +51,11 @@ async def git(
     except TimeoutError as error:
         raise Temporary(f"{name}: no complete answer within {timeout:g} s") from error
     except FileNotFoundError as error:
-        raise Permanent("git is not installed") from error
+        raise Permanent("timeout(1), of coreutils, is not installed") from error
     except ValueError as error:
         raise Permanent(f"{name}: {error}") from error
+    if status == _NOT_FOUND:
+        raise Permanent("git is not installed")
     if status != 0:
         lines = complaint.decode("utf-8", "replace").strip().splitlines() or [f"git ended with {status}"]
         raise Temporary(f"{name}: {lines[-1][:300]}")
@@ -59,12 +64,13 @@ async def git(
 
 @contextlib.asynccontextmanager
 async def _process(
-    arguments: Sequence[str], more: Mapping[str, str]
+    arguments: Sequence[str], within: float, more: Mapping[str, str]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     environment = {**os.environ, **_ENVIRONMENT, **more}
     environment.setdefault("GIT_SSH_COMMAND", _SSH)
+    # It ends by itself, too, should this process be killed meanwhile.
     process = await asyncio.create_subprocess_exec(
-        "git",
+        *("timeout", f"--kill-after={_GRACE:g}", f"{within + _GRACE:g}", "git"),
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
