@@ -14,40 +14,52 @@ import pytest
 
 from hookfetch.client import Client
 from hookfetch.client.values import Fetched, Tracked
+from hookfetch.demo.lab import Lab
+from hookfetch.demo.repositories import create_repository
 from hookfetch.processes import marked
 from tests.end_to_end.conftest import WITHIN, Service, Start
 
 pytestmark = pytest.mark.engine
 
 CLIENTS = 50
+BEFORE = ("before-1", "before-2", "before-3", "before-4")
+ELEMENT = "kind: import\nsources:\n- kind: git\n  url: upstream:{name}.git\n  track: main\n  ref: {commit}\n"
 BEGUN = "SELECT count(*) FROM events WHERE type = 'job_begun' AND outcome = 'done'"
 
 
 async def test_fifty_clients_that_ask_together_cost_one_run_and_who_leaves_none(start: Start) -> None:
-    service = await start(None, "[engine]\nprocesses = 1\n")
+    def prepare(lab: Lab) -> None:
+        for name in BEFORE:
+            commit = create_repository(lab.root / "upstreams", name).commit({"README": name}, "First")
+            (lab.root / f"project/elements/{name}.bst").write_text(ELEMENT.format(name=name, commit=commit))
+
+    service = await start(None, "[engine]\nprocesses = 1\n", before=prepare)
     await service.ready()
     project = service.lab.project
-    await service.client.fetch(project, "gamma.bst", timeout=WITHIN)
-    before, after = await service.push("gamma", "together")
+    await service.client.fetch(project, "alpha.bst", timeout=WITHIN)
+    before, after = await service.push("alpha", "together")
     async with clients(service) as asking:
-        # Of kinds whose upstreams nobody looks at ahead, so that these jobs do not begin while they wait.
         with frozen(service):
-            busy = asyncio.create_task(service.client.track(project, "alpha.bst", timeout=WITHIN))
-            await until(service, "SELECT count(*) FROM jobs WHERE begun = 1", 1)
-            leaving = asyncio.create_task(service.client.track(project, "delta.bst", timeout=WITHIN))
-            delivery = await service.post("gamma", before, after)
+            # As many as begin, since their upstreams are looked at meanwhile: what comes now waits.
+            busy = [
+                asyncio.create_task(service.client.track(project, f"{name}.bst", timeout=WITHIN))
+                for name in ("gamma", *BEFORE)
+            ]
+            await until(service, "SELECT count(*) FROM jobs WHERE begun = 1", len(busy))
+            leaving = asyncio.create_task(service.client.track(project, "beta.bst", timeout=WITHIN))
+            delivery = await service.post("alpha", before, after)
             together = [
                 asyncio.create_task(
-                    client.fetch(project, "gamma.bst", timeout=WITHIN)
+                    client.fetch(project, "alpha.bst", timeout=WITHIN)
                     if number % 2
-                    else client.track(project, "gamma.bst", timeout=WITHIN)
+                    else client.track(project, "alpha.bst", timeout=WITHIN)
                 )
                 for number, client in enumerate(asking)
             ]
-            await until(service, "SELECT count(*) FROM job_clients", CLIENTS + 2)
+            await until(service, "SELECT count(*) FROM job_clients", CLIENTS + 1 + len(busy))
             leaving.cancel()
-            await until(service, "SELECT count(*) FROM jobs WHERE element = 'delta.bst'", 0)
-        await busy
+            await until(service, "SELECT count(*) FROM jobs WHERE element = 'beta.bst'", 0)
+        await asyncio.gather(*busy)
         answers: list[Tracked | Fetched] = list(await asyncio.gather(*together))
     assert {answer.refs[0].ref for answer in answers} == {after}
     [update] = await service.updates(1)
@@ -56,11 +68,12 @@ async def test_fifty_clients_that_ask_together_cost_one_run_and_who_leaves_none(
     await until(service, "SELECT count(*) FROM jobs", 0)
     ended = "SELECT element, outcome, count(*) FROM ended_jobs GROUP BY 1, 2 ORDER BY 1"
     assert rows(service, ended) == [
-        ("alpha.bst", "done", 1),
-        ("delta.bst", "nothing to do", 1),
-        ("gamma.bst", "done", 2),  # the first fetch, and one for all
+        ("alpha.bst", "done", 2),  # the first fetch, and one for all
+        *((f"{name}.bst", "done", 1) for name in BEFORE),
+        ("beta.bst", "nothing to do", 1),
+        ("gamma.bst", "done", 1),
     ]
-    assert rows(service, BEGUN) == [(3,)]
+    assert rows(service, BEGUN) == [(3 + len(BEFORE),)]
 
 
 async def test_fifty_clients_that_come_as_they_come_all_see_what_was_pushed_before(start: Start) -> None:
