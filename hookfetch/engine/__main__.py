@@ -7,7 +7,7 @@ main module: each download of a tar source is such a child, and would import all
 import sys
 
 if __name__ == "__main__":
-    import hookfetch.engine.guarded_sockets  # these two bound where this process connects,
+    import hookfetch.engine.egress.guarded_sockets  # these two bound where this process connects,
     import hookfetch.engine.patience  # noqa: F401 - and for how long it waits
     from hookfetch.engine.worker import main
 

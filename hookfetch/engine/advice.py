@@ -37,7 +37,7 @@ _ADVICE: Sequence[tuple[re.Pattern[str], str]] = tuple(
 _OWN_TIMEOUT = re.compile(r" \(read timeout=[0-9.]+\)")
 
 
-# What libraries put around a refusal (`engine/guarded_sockets.py`), which names the host by itself.
+# What libraries put around a refusal (`engine/egress/guarded_sockets.py`), which names the host by itself.
 _AROUND_REFUSAL = re.compile(
     r"HTTPS?ConnectionPool\([^)]*\): Max retries exceeded with url: \S+ \(Caused by \w+\("
     r"""["']\w+\([^)]*\): Failed to establish a new connection: """

@@ -12,9 +12,9 @@ from buildstream_plugins_community.sources._git_utils import (  # type: ignore[i
     version_sort_key,
 )
 
+from hookfetch.engine.fetching.recorded import Greetings, Record, recording, replaying
 from hookfetch.engine.messages import LOOKED_AT
 from hookfetch.engine.mirrors import bring, bring_all, mirror_and_url
-from hookfetch.engine.recorded import Greetings, Record, recording, replaying
 
 _greetings = Greetings()
 

@@ -22,10 +22,10 @@ from pygit2 import GitError
 
 from hookfetch.cas.git_objects import GitObjects
 from hookfetch.core.errors import ElementError
+from hookfetch.engine.fetching.packs import point
+from hookfetch.engine.fetching.quick_fetch import fetch_quickly
+from hookfetch.engine.fetching.whole_fetch import fetch_all_quickly
 from hookfetch.engine.lookups import answer_tracking
-from hookfetch.engine.packs import point
-from hookfetch.engine.quick_fetch import fetch_quickly
-from hookfetch.engine.whole_fetch import fetch_all_quickly
 
 HAVE_MIRRORS = frozenset({"git", "git_module", "git_repo", "git_tag"})
 

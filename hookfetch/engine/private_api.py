@@ -59,7 +59,7 @@ def open_context(configuration: Path) -> Iterator[Any]:
     multiprocessing.set_forkserver_preload(
         [
             *("buildstream.downloadablefilesource", "buildstream.plugin"),
-            *("hookfetch.engine.guarded_sockets", "hookfetch.engine.patience"),
+            *("hookfetch.engine.egress.guarded_sockets", "hookfetch.engine.patience"),
         ]
     )
     # Outermost handlers for the process's life: without them every inner one asserts.

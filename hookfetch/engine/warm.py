@@ -24,16 +24,16 @@ from hookfetch.engine.ahead import Ahead
 from hookfetch.engine.alias_use import aliases_in
 from hookfetch.engine.caching import Caching, timed
 from hookfetch.engine.describing import describe, urls_of
+from hookfetch.engine.egress.git_egress import lead_through, rewritten_to, why
+from hookfetch.engine.egress.named import of_operator, write_named
+from hookfetch.engine.egress.naming import places_of
+from hookfetch.engine.egress.relay import Relay
 from hookfetch.engine.full_disk import is_full, make_room_on
-from hookfetch.engine.git_egress import lead_through, rewritten_to, why
 from hookfetch.engine.looks import Look
 from hookfetch.engine.messages import Done, Run, Start
-from hookfetch.engine.named import of_operator, write_named
-from hookfetch.engine.naming import places_of
 from hookfetch.engine.private_loading import fetch_junction, full_name, load_project, remove_unused
 from hookfetch.engine.private_mirrors import watch_addresses
 from hookfetch.engine.project_policy import rules_of
-from hookfetch.engine.relay import Relay
 from hookfetch.engine.source_mirrors import SourceMirrors
 from hookfetch.engine.user_configuration import FULL, write_user_configuration
 from hookfetch.engine.work_tree import WorkTree

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hookfetch.engine.socket_owner import _asked, _listed, owner_of
+from hookfetch.engine.egress.socket_owner import _asked, _listed, owner_of
 
 # Answers for two names as a name server would give them; `public.example` is never reached: connecting to
 # it is noted in place of being done.
@@ -37,8 +37,8 @@ def note(self, address):
     if address[0] == "127.0.0.1":
         connect(self, address)
 socket.getaddrinfo, socket.socket.connect = getaddrinfo, note
-import hookfetch.engine.guarded_sockets
-from hookfetch.engine.named import write_named
+import hookfetch.engine.egress.guarded_sockets
+from hookfetch.engine.egress.named import write_named
 port = int(sys.argv[1])
 def tried(host, port=port):
     try:
@@ -105,7 +105,7 @@ def test_an_address_is_judged_however_it_is_written_and_without_a_resolver(
 ) -> None:
     script = f"""
 import socket, sys
-import hookfetch.engine.guarded_sockets as guarded
+import hookfetch.engine.egress.guarded_sockets as guarded
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 with socket.socket(family) as it:
     try:
@@ -122,7 +122,7 @@ def test_children_of_a_forkserver_are_kept_to_what_is_named_when_they_connect(
     script = f"""
 import multiprocessing, socket
 from hookfetch.core.egress import named_by
-from hookfetch.engine.named import write_named
+from hookfetch.engine.egress.named import write_named
 def attempt(answer):
     try:
         socket.create_connection(("127.0.0.1", {port}), 5).close()
@@ -136,7 +136,7 @@ def asked():
     child.start(); told = mine.recv(); child.join()
     return told
 if __name__ == "__main__":
-    multiprocessing.set_forkserver_preload(["hookfetch.engine.guarded_sockets"])
+    multiprocessing.set_forkserver_preload(["hookfetch.engine.egress.guarded_sockets"])
     first = asked()
     write_named(named_by("http://127.0.0.1:{port}/x"))
     print(first, asked())
@@ -149,8 +149,8 @@ if __name__ == "__main__":
 
 _LED = """
 import os, pathlib, sys
-from hookfetch.engine.git_egress import lead_through
-from hookfetch.engine.relay import Relay
+from hookfetch.engine.egress.git_egress import lead_through
+from hookfetch.engine.egress.relay import Relay
 with Relay() as relay:
     lead_through(relay, pathlib.Path(os.environ["TMPDIR"]))
     print({os.environ[f"GIT_CONFIG_KEY_{number}"] for number in range(int(os.environ["GIT_CONFIG_COUNT"]))})
@@ -175,8 +175,8 @@ def test_a_proxy_of_the_operator_stays(tmp_path: Path) -> None:
 def test_what_git_rewrites_addresses_to_is_the_word_of_the_operator(tmp_path: Path) -> None:
     (tmp_path / ".gitconfig").write_text('[url "https://mirror.lan/"]\n\tinsteadOf = https://github.com/\n')
     script = """
-from hookfetch.engine.git_egress import rewritten_to
-from hookfetch.engine.named import of_operator
+from hookfetch.engine.egress.git_egress import rewritten_to
+from hookfetch.engine.egress.named import of_operator
 print(sorted(of_operator(["forge.lan:8443"], rewritten_to())))
 """
     proxies = {"HOME": str(tmp_path), "http_proxy": "proxy.lan:3128", "https_proxy": ""}
@@ -188,8 +188,8 @@ print(sorted(of_operator(["forge.lan:8443"], rewritten_to())))
 def test_a_host_of_ssh_s_configuration_is_named_by_what_the_project_writes(tmp_path: Path, port: int) -> None:
     script = f"""
 from hookfetch.core.egress import named_by
-from hookfetch.engine.guarded_sockets import NotNamed, resolve
-from hookfetch.engine.named import write_named
+from hookfetch.engine.egress.guarded_sockets import NotNamed, resolve
+from hookfetch.engine.egress.named import write_named
 write_named(named_by("ssh://git@forge:{port}/x"))
 print(len(resolve("127.0.0.1", {port}, alias="forge")) > 0)
 try:

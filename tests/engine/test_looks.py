@@ -17,8 +17,8 @@ from buildstream_plugins_community.sources import _git_utils  # type: ignore[imp
 from hookfetch.core.errors import ElementError
 from hookfetch.demo.cache import SourceCache
 from hookfetch.demo.repositories import Repository, create_repository
+from hookfetch.engine.fetching.recorded import Greetings, recording
 from hookfetch.engine.looks import Look
-from hookfetch.engine.recorded import Greetings, recording
 from tests.engine.client import bst
 from tests.engine.door import ADVERTISED, Door, door_of, question
 from tests.engine.lab import Bench, Lab, running

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hookfetch.demo.repositories import ISOLATED, Repository, create_repository
-from hookfetch.engine.packs import MOST_BYTES, MOST_OBJECTS, Unsuited, commits_of, point, store
+from hookfetch.engine.fetching.packs import MOST_BYTES, MOST_OBJECTS, Unsuited, commits_of, point, store
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/local/bin", **ISOLATED}
 WHO = b"Lab <lab@example.org> 1700000000 +0000"

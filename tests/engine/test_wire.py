@@ -14,8 +14,8 @@ import pytest_asyncio
 from aiohttp import web
 
 from hookfetch.demo.repositories import ISOLATED, Repository, create_repository
+from hookfetch.engine.fetching.quick_fetch import fetch_quickly
 from hookfetch.engine.mirrors import mirror_of, refresh_for_tracking
-from hookfetch.engine.quick_fetch import fetch_quickly
 from tests.engine.door import RESULT, Answer, Door, door_of, question
 from tests.upstreams.serving import until
 

@@ -13,8 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hookfetch.engine import dial
-from hookfetch.engine.relay import Relay
+from hookfetch.engine.egress import dial
+from hookfetch.engine.egress.relay import Relay
 
 # How git says that a connection failed, and not why.
 _LOST = re.compile(r"SOCKS5|not connected|from remote repository|hung up|early EOF|disconnect|pack header")

@@ -9,7 +9,7 @@ from pygit2 import GitError
 
 from hookfetch.cas.directories import Unsuited
 from hookfetch.cas.git_objects import GitObjects
-from hookfetch.engine.quick_fetch import fetch_quickly
+from hookfetch.engine.fetching.quick_fetch import fetch_quickly
 
 _FEW = 8  # refs: each is asked for by itself
 

@@ -16,7 +16,7 @@ import urllib3
 from buildstream_plugins_community.sources import _git_utils  # type: ignore[import-untyped]
 from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError
 
-from hookfetch.engine.connections import connections_to, place_of
+from hookfetch.engine.fetching.connections import connections_to, place_of
 
 _MOST_BYTES = 64 * 1024 * 1024  # of an answer: a million refs
 _HEADERS = ("Content-Type", "WWW-Authenticate")  # what dulwich reads of an answer

@@ -19,7 +19,7 @@ from buildstream_plugins_community.sources._utils import (  # type: ignore[impor
 from dulwich.errors import GitProtocolError, HangupException
 from dulwich.protocol import Protocol, pkt_line
 
-from hookfetch.engine.connections import connections_to, place_of
+from hookfetch.engine.fetching.connections import connections_to, place_of
 
 MOST_BYTES = 8 * 1024 * 1024  # of an answer; for more git's own process is no loss
 _COMMIT = re.compile(rb"[0-9a-f]{40}")

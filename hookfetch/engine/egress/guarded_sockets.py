@@ -10,7 +10,7 @@ import socket
 from typing import Any, Self
 
 from hookfetch.core.egress import is_public, refusal
-from hookfetch.engine.named import read_named
+from hookfetch.engine.egress.named import read_named
 
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 

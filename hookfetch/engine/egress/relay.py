@@ -17,10 +17,10 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from hookfetch.engine import socks
-from hookfetch.engine.guarded_sockets import NotNamed, resolve
+from hookfetch.engine.egress import socks
+from hookfetch.engine.egress.guarded_sockets import NotNamed, resolve
+from hookfetch.engine.egress.socket_owner import owner_of
 from hookfetch.engine.patience import SLOWEST, STALL
-from hookfetch.engine.socket_owner import owner_of
 
 _AT_ONCE = 64  # connections
 _GREET_WITHIN = 10.0  # seconds

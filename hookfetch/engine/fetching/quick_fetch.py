@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pygit2 import GitError
 
-from hookfetch.engine.packs import Unsuited, commits_of, point, store
-from hookfetch.engine.wire import NotThisWay, Wire
+from hookfetch.engine.fetching.packs import Unsuited, commits_of, point, store
+from hookfetch.engine.fetching.wire import NotThisWay, Wire
 
 _wire = Wire()
 
