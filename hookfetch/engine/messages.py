@@ -81,7 +81,7 @@ Request = Annotated[Start | Load | LookAhead | Run, Field(discriminator="type")]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """The project as loaded. `shortcut_off`: why this worker goes BuildStream's way with git sources,
+    """The project as loaded. `shortcut_off`: why this worker goes BuildStream's way with all sources,
     although it may take the shortcut."""
 
     project: LoadedProject

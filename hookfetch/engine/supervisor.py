@@ -166,7 +166,7 @@ class BuildStreamEngine:
         reply = await worker.ask(Load(revision=revision), _unexpected)
         if isinstance(reply, Loaded) and reply.shortcut_off is not None and not worker.loaded:
             _log.error(
-                "shortcut off: git sources go BuildStream's way, slower and as right",
+                "shortcut off: sources go BuildStream's way, slower and as right",
                 project=project,
                 reason=reply.shortcut_off,
             )

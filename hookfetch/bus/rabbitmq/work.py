@@ -2,9 +2,9 @@
 
 Each of a worker's `concurrency` slots asks for a job only while it is free: it gets from the
 interactive queue, then from the background queue, and only when both are empty it consumes both,
-until one job comes. So an interactive job that waits at the broker always wins, no job waits at a
-busy worker while another worker is free, and the broker's consumer time-out (30 minutes) measures
-one job alone.
+until one job comes. So an interactive job that waits at the broker always wins, no slot holds more than
+one job, and the broker's consumer time-out (30 minutes) measures one job, with its wait for a process where
+the engine looks ahead for it.
 """
 
 import structlog
