@@ -8,24 +8,20 @@ from pathlib import Path
 import pytest
 
 from hookfetch.demo.lab import free_port
-
-
-def hookfetch(*arguments: str, stdin: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hookfetch", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        cwd=cwd,
-    )
+from tests.support.commands import run
 
 
 def test_a_broken_configuration_ends_with_2_and_one_line(tmp_path: Path) -> None:
     file = tmp_path / "hookfetch.toml"
     file.write_text("[sweep]\ninterval_least = 'often'\n")
-    done = hookfetch("serve", "--config", str(file))
+    # As it is typed; the tests below go by the fork of a process that has imported all this.
+    done = subprocess.run(
+        [sys.executable, "-m", "hookfetch", "serve", "--config", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert f"{file}: sweep.interval_least: " in done.stderr
@@ -50,7 +46,7 @@ def test_an_unknown_forge_or_a_missing_secret_is_named(
     file.write_text(
         f"state_dir = 'state'\n[[hook]]\nname = 'h'\nforge = '{forge}'\nsecret_files = ['{secret}']\n"
     )
-    done = hookfetch("serve", "--config", str(file))
+    done = run("serve", "--config", str(file))
     assert done.returncode == 2
     assert reason in done.stderr
     assert done.stderr.count("\n") == 1
@@ -59,20 +55,20 @@ def test_an_unknown_forge_or_a_missing_secret_is_named(
 def test_a_role_alone_needs_a_broker(tmp_path: Path) -> None:
     file = tmp_path / "hookfetch.toml"
     file.write_text("state_dir = 'state'\n")
-    done = hookfetch("serve", "--config", str(file), "--role", "ingress")
+    done = run("serve", "--config", str(file), "--role", "ingress")
     assert (done.returncode, "bus.url" in done.stderr) == (2, True)
 
 
 def test_a_service_that_is_not_there_ends_with_3(tmp_path: Path) -> None:
     server = f"127.0.0.1:{free_port()}"
-    done = hookfetch("track", "--project", "p", "--server", server, "a.bst")
+    done = run("track", "--project", "p", "--server", server, "a.bst")
     assert done.returncode == 3
     assert done.stderr.splitlines()[-1].startswith("hookfetch: failed to connect")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_printed_for(shell: str) -> None:
-    done = hookfetch("completion", shell)
+    done = run("completion", shell)
     assert done.returncode == 0
     assert "_HOOKFETCH_COMPLETE" in done.stdout
 
@@ -82,7 +78,7 @@ def test_inspect_answers_each_line_in_order() -> None:
         {"id": str(number), "forge": "github", "secret": "s", "headers": {}, "body_base64": "e30="}
         for number in range(3)
     ]
-    done = hookfetch("inspect", "delivery", stdin="".join(json.dumps(line) + "\n" for line in lines))
+    done = run("inspect", "delivery", stdin="".join(json.dumps(line) + "\n" for line in lines))
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(a["id"], a["outcome"], a["code"]) for a in answers] == [
         (str(n), "rejected", "signature") for n in range(3)
@@ -92,7 +88,7 @@ def test_inspect_answers_each_line_in_order() -> None:
 def test_half_a_question_to_affected_is_a_usage_error(tmp_path: Path) -> None:
     file = tmp_path / "hookfetch.toml"
     file.write_text("state_dir = 'state'\n[[project]]\nname = 'p'\npath = 'p'\n")
-    done = hookfetch("affected", "--config", str(file), "--project", "p", "--repo", "https://x.org/y")
+    done = run("affected", "--config", str(file), "--project", "p", "--repo", "https://x.org/y")
     assert done.returncode == 2
     assert "--ref" in done.stderr
 
@@ -100,8 +96,6 @@ def test_half_a_question_to_affected_is_a_usage_error(tmp_path: Path) -> None:
 def test_affected_knows_only_configured_projects(tmp_path: Path) -> None:
     file = tmp_path / "hookfetch.toml"
     file.write_text("state_dir = 'state'\n")
-    done = hookfetch(
-        "affected", "--config", str(file), "--project", "p", "--repo", "https://x.org/y", "--ref", "m"
-    )
+    done = run("affected", "--config", str(file), "--project", "p", "--repo", "https://x.org/y", "--ref", "m")
     assert done.returncode == 2
     assert "no project 'p'" in done.stderr

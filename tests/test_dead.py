@@ -19,7 +19,7 @@ from hookfetch.dead import Wanted, content, describe
 from hookfetch.spool import SegmentSpool, decode_delivery, encode_delivery
 from hookfetch.spool.record import decode_deliveries, encode_deliveries
 from tests.bus.rabbits import empty_shared_queues
-from tests.test_cli import hookfetch
+from tests.support.commands import run as hookfetch
 
 
 def dead_delivery(number: int, *, hook: str = "gl", body: bytes = b'{"object_kind": "x"}') -> DeadLetter:

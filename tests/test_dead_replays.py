@@ -30,7 +30,7 @@ from tests.bus.recorder import unique
 from tests.coordinator.service import NEW, FakeEngine, Service, until, until_rows, url
 from tests.server.test_relay import LineForge
 from tests.spool.spooling import files
-from tests.test_cli import hookfetch
+from tests.support.commands import run as hookfetch
 
 SPOOL_MOST = 256 * 1024
 MANY = 300

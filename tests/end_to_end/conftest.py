@@ -18,6 +18,7 @@ from hookfetch.config import ROLES
 from hookfetch.demo.deliveries import github_push
 from hookfetch.demo.lab import HOOK, Lab
 from hookfetch.demo.processes import Serve
+from tests.support.commands import QuickServe
 
 WITHIN = 60.0
 
@@ -131,9 +132,11 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
             stack.push_async_callback(asyncio.to_thread, lab.stop)
             await asyncio.to_thread(lab.start, amqp)
             sweep = "" if "[sweep]" in settings else "[sweep]\ninterval_least = 1e7\ninterval_most = 1e7\n"
-            lab.config.write_text(lab.config.read_text() + sweep + settings)
+            # Each further process would be a start of BuildStream; the demo and `tests/faults` have several.
+            engine = "" if "[engine]" in settings else "[engine]\nprocesses = 1\n"
+            lab.config.write_text(lab.config.read_text() + sweep + engine + settings)
             before(lab)
-            serve = Serve(lab.config, tmp_path, ROLES if amqp is not None else ())
+            serve = QuickServe(lab.config, tmp_path, ROLES if amqp is not None else ())
             stack.push_async_callback(serve.stop)
             await serve.start()
             client = await stack.enter_async_context(Client(lab.grpc))

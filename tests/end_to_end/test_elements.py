@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 
 import pytest
 
 from tests.end_to_end.conftest import WITHIN, Service, Start
+from tests.support.commands import run
 
 pytestmark = pytest.mark.engine
 
@@ -80,12 +79,5 @@ async def _listed(service: Service, failures: int) -> None:
 
 
 async def _hookfetch(service: Service, *arguments: str) -> tuple[int, str, str]:
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "hookfetch", *arguments, "--server", service.lab.grpc],
-        capture_output=True,
-        text=True,
-        timeout=WITHIN,
-        check=False,
-    )
+    done = await asyncio.to_thread(run, *arguments, "--server", service.lab.grpc)
     return done.returncode, done.stdout, done.stderr

@@ -22,6 +22,7 @@ from hookfetch.client.values import RefUpdate
 from hookfetch.demo.lab import Lab
 from hookfetch.demo.processes import Line, Serve
 from tests.end_to_end.conftest import WITHIN, Service
+from tests.support.commands import QuickServe
 
 pytestmark = [pytest.mark.engine, pytest.mark.broker]
 
@@ -85,15 +86,16 @@ async def pair(root: Path, amqp: str, *, own_disks: bool) -> AsyncIterator[Pair]
         lab = Lab(root, project=f"p{uuid.uuid4().hex[:8]}")
         stack.push_async_callback(asyncio.to_thread, lab.stop)
         await asyncio.to_thread(lab.start, f"{amqp}?heartbeat={_HEARTBEAT}")
-        lab.config.write_text(lab.config.read_text() + "[sweep]\ninterval_least = 1e7\ninterval_most = 1e7\n")
-        rest = Serve(lab.config, root, ["ingress", "worker", "gateway"])
-        coordinators = []
+        settings = "[sweep]\ninterval_least = 1e7\ninterval_most = 1e7\n[engine]\nprocesses = 1\n"
+        lab.config.write_text(lab.config.read_text() + settings)
+        rest = QuickServe(lab.config, root, ["ingress", "worker", "gateway"])
+        coordinators: list[Serve] = []
         for name in ("one", "two"):
             (root / name).mkdir()
             config = root / f"{name}.toml"
             state = f"state-{name}" if own_disks else "state"
             config.write_text(lab.config.read_text().replace('"state"', f'"{state}"'))
-            coordinators.append(Serve(config, root / name, ["coordinator"]))
+            coordinators.append(QuickServe(config, root / name, ["coordinator"]))
         for serve in (rest, *coordinators):
             stack.push_async_callback(serve.stop)
             await serve.start()

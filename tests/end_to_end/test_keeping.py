@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 
 import pytest
 
 from hookfetch.client import Compacted, RefUpdate
 from hookfetch.demo.lab import Lab
 from tests.end_to_end.conftest import WITHIN, Service, Start
+from tests.support.commands import run
 
 pytestmark = pytest.mark.engine
 
@@ -59,9 +58,6 @@ async def after(service: Service, cursor: str) -> RefUpdate:
 
 async def hookfetch(lab: Lab, *arguments: str, code: int = 0) -> str:
     """Run the command and return its output, having checked its exit code."""
-    command = [sys.executable, "-m", "hookfetch", *arguments, "--config", str(lab.config)]
-    done = await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = await asyncio.to_thread(run, *arguments, "--config", str(lab.config))
     assert done.returncode == code, done.stderr
     return done.stdout + done.stderr

@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 
 import pytest
 
 from tests.end_to_end.conftest import WITHIN, Service, Start
+from tests.support.commands import run
 
 pytestmark = pytest.mark.engine
 
@@ -66,12 +65,6 @@ async def test_a_push_becomes_a_ref_update_its_story_is_told_and_a_pause_holds_t
 
 
 def _command(service: Service, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "hookfetch", *arguments, "--server", service.lab.grpc],
-        capture_output=True,
-        text=True,
-        timeout=WITHIN,
-        check=False,
-    )
+    done = run(*arguments, "--server", service.lab.grpc)
     assert done.returncode == 0, done.stderr
     return done.stdout

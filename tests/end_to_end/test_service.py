@@ -4,8 +4,6 @@ import asyncio
 import json
 import shutil
 import signal
-import subprocess
-import sys
 
 import psutil
 import pytest
@@ -16,6 +14,7 @@ from hookfetch.demo.lab import Lab
 from hookfetch.spool.outside import append_from_outside
 from tests.end_to_end.conftest import WITHIN, Service, Start
 from tests.support.broker import PrivateBroker
+from tests.support.commands import run
 
 pytestmark = pytest.mark.engine
 
@@ -195,13 +194,7 @@ async def test_a_dead_letter_is_listed_with_its_reason_and_replayed_after_a_fix(
 
 
 def _hookfetch(lab: Lab, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "hookfetch", *arguments, "--config", str(lab.config)],
-        capture_output=True,
-        text=True,
-        timeout=WITHIN,
-        check=False,
-    )
+    done = run(*arguments, "--config", str(lab.config))
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -3,11 +3,11 @@
 import asyncio
 import json
 import subprocess
-import sys
 
 import pytest
 
 from tests.end_to_end.conftest import WITHIN, Service, Start
+from tests.support.commands import run
 
 pytestmark = pytest.mark.engine
 
@@ -27,8 +27,8 @@ async def test_announced_refs_come_as_a_diff_that_git_applies_and_as_json(start:
     code, diff, said = await _updates(service)
     assert (code, said) == (0, b"")
     assert element.read_bytes() == old
-    await _run(["git", "apply", "--check"], service, diff)
-    await _run(["git", "apply"], service, diff)
+    await _git(service, "apply", "--check", given=diff)
+    await _git(service, "apply", given=diff)
     assert element.read_bytes() == new
     assert await _updates(service) == (0, b"", b"hookfetch: already here: 1 of the proposed elements\n")
 
@@ -50,20 +50,21 @@ async def test_announced_refs_come_as_a_diff_that_git_applies_and_as_json(start:
 
 
 async def _updates(service: Service, *options: str) -> tuple[int, bytes, bytes]:
-    command = [sys.executable, "-m", "hookfetch", "updates", "--server", service.lab.grpc]
-    done = await _run([*command, "--project", service.lab.project, *options], service, check=False)
-    return done.returncode, done.stdout, done.stderr
+    done = await asyncio.to_thread(
+        run,
+        *("updates", "--server", service.lab.grpc, "--project", service.lab.project, *options),
+        cwd=service.lab.root / "project",
+    )
+    return done.returncode, done.stdout.encode(), done.stderr.encode()
 
 
-async def _run(
-    command: list[str], service: Service, given: bytes = b"", *, check: bool = True
-) -> "subprocess.CompletedProcess[bytes]":
-    return await asyncio.to_thread(
+async def _git(service: Service, *arguments: str, given: bytes) -> None:
+    await asyncio.to_thread(
         subprocess.run,
-        command,
+        ["git", *arguments],
         cwd=service.lab.root / "project",
         input=given,
         capture_output=True,
         timeout=WITHIN,
-        check=check,
+        check=True,
     )

@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import psutil
+
+from tests.support.commands import Running
 
 _STOP_WITHIN = 40.0
 
@@ -20,7 +20,7 @@ class Member:
         self.name = name
         self.role = role
         self._config = config
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Running | None = None
         self._held = asyncio.Event()  # set while it may run
         self._keeper: asyncio.Task[None] | None = None
         self.starts = 0
@@ -35,16 +35,8 @@ class Member:
         while True:
             await self._held.wait()
             with (self._config.parent / f"{self.name}.log").open("ab") as log:
-                command = ["-m", "hookfetch", "serve", "--config", str(self._config), "--log", "json"]
-                self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    *command,
-                    "--role",
-                    self.role,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                )
+                command = ("serve", "--config", str(self._config), "--log", "json", "--role", self.role)
+                self._process = await Running.start(*command, log=log)
             self.starts += 1
             await self._process.wait()
 

@@ -17,6 +17,7 @@ from hookfetch.core.ports import DeadLetter
 from hookfetch.demo.lab import HOOK, Lab
 from hookfetch.spool.record import encode_delivery
 from tests.faults.traffic import Traffic
+from tests.support.commands import run
 
 _CHECKOUT = Path(__file__).parents[2]
 _COMMAND_WITHIN = 60.0  # seconds
@@ -126,11 +127,11 @@ class Replays:
                 await asyncio.sleep(_AGAIN)
 
     async def _run(self, *arguments: str, cut: bool = False) -> tuple[int, str]:
+        if not cut:
+            done = await asyncio.to_thread(run, *arguments, cwd=_CHECKOUT, timeout=_COMMAND_WITHIN)
+            return done.returncode, done.stdout
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.faults.cut_short" if cut else "hookfetch",
-            *arguments,
+            *(sys.executable, "-m", "tests.faults.cut_short", *arguments),
             cwd=_CHECKOUT,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,21 +10,12 @@ from hookfetch.bootstrap import open_registrations
 from hookfetch.config import load_config
 from hookfetch.core.errors import ConfigurationError
 from tests.forges.api.standin import TOKEN, StandIn, Trouble, stand_in
+from tests.support.commands import run
 
 
 async def hookfetch(*arguments: str) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hookfetch", "hooks", *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        out, err = await asyncio.wait_for(process.communicate(), 60)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    done = await asyncio.to_thread(run, "hooks", *arguments)
+    return done.returncode, done.stdout, done.stderr
 
 
 def configure(folder: Path, there: StandIn, *, public_url: str = "https://hooks.test/base/") -> str:

@@ -2,13 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from hookfetch.originals.folder import Folder, Original, pinned
+from tests.support.commands import run
 
 KIBI = 1024
 
@@ -40,24 +39,23 @@ def originals(tmp_path: Path) -> list[Original]:
     return made
 
 
-def run(*arguments: str) -> str:
+def mirrors(*arguments: str) -> str:
     # As a process of its own: a command has all of its process log in its way.
-    command = [sys.executable, "-m", "hookfetch", "mirrors", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = run("mirrors", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def test_the_list_begins_with_what_was_not_used_for_longest(config: Path, originals: list[Original]) -> None:
     with pinned([originals[1]], 1.0):
-        lines = run("list", "--config", str(config)).splitlines()
+        lines = mirrors("list", "--config", str(config)).splitlines()
     assert "shared  git  https://example.org/0" in lines[0]
     assert lines[1].endswith("p  files  https://example.org/1  pinned")
     assert lines[-1].endswith("in all")
 
 
 def test_programs_get_bytes_time_and_whose_it_is(config: Path, originals: list[Original]) -> None:
-    told = [json.loads(line) for line in run("list", "--json", "--config", str(config)).splitlines()]
+    told = [json.loads(line) for line in mirrors("list", "--json", "--config", str(config)).splitlines()]
     assert [(each["kind"], each["upstream"], each["project"], each["pinned"]) for each in told] == [
         ("git", "https://example.org/0", None, False),
         ("files", "https://example.org/1", "p", False),
@@ -69,13 +67,13 @@ def test_programs_get_bytes_time_and_whose_it_is(config: Path, originals: list[O
 
 def test_expiry_keeps_to_the_configured_quota_or_a_given_one(config: Path, originals: list[Original]) -> None:
     old, new = originals
-    tried = run("expire", "--dry-run", "--config", str(config))
+    tried = mirrors("expire", "--dry-run", "--config", str(config))
     assert "https://example.org/0" in tried
     assert "would be given up" in tried
     assert old.content.is_dir()
-    assert "https://example.org/0" in run("expire", "--config", str(config))
+    assert "https://example.org/0" in mirrors("expire", "--config", str(config))
     assert not old.content.exists()
-    assert run("expire", "--config", str(config)).startswith("0 B given up")
-    (line,) = run("expire", "--quota", "0", "--json", "--config", str(config)).splitlines()
+    assert mirrors("expire", "--config", str(config)).startswith("0 B given up")
+    (line,) = mirrors("expire", "--quota", "0", "--json", "--config", str(config)).splitlines()
     assert json.loads(line)["path"] == str(new.directory)
     assert not new.content.exists()

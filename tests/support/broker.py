@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from tests.support.erlang import PortMapper, die_with_parent, free_ports
+from tests.support.erlang import DYING_WITH_PARENT, PortMapper, free_ports
 
 _PROGRAMS = Path("/usr/lib/rabbitmq/bin")  # not the wrappers in /usr/sbin: they switch user
 _POLICY = Path("/usr/sbin/policy-rc.d")
@@ -91,14 +91,13 @@ class PrivateBroker:
         log = (self._folder / "output").open("ab")
         with log:
             self._broker = subprocess.Popen(
-                [_PROGRAMS / "rabbitmq-server"],
+                [*DYING_WITH_PARENT, _PROGRAMS / "rabbitmq-server"],
                 env=self._environment(),
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=die_with_parent,
             )
 
     def wait_until_ready(self) -> None:

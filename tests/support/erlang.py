@@ -16,6 +16,9 @@ from types import TracebackType
 _READY_WITHIN = 20.0  # seconds; a hundredth of one on an idle machine
 _STOP_WITHIN = 20.0
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+# Before a command: the kernel ends it with the thread that started it. By a program, since with Python code
+# between fork and exec gRPC looks after its threads in the child, which may never come to exec.
+DYING_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
 
 
 class PortMapper:
@@ -33,12 +36,11 @@ class PortMapper:
             # In the foreground, so that it is our child: the one that Erlang starts by itself, when a broker
             # is there before its mapper, is nobody's and stays.
             self._process = subprocess.Popen(
-                ["epmd", "-port", str(self._port), "-address", "127.0.0.1"],
+                [*DYING_WITH_PARENT, "epmd", "-port", str(self._port), "-address", "127.0.0.1"],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                preexec_fn=die_with_parent,
             )
             self._wait_until_ready(self._process)
         except BaseException:
@@ -95,5 +97,5 @@ def free_ports(count: int) -> list[int]:
 
 
 def die_with_parent() -> None:
-    """Have the kernel end this process with the thread that started it; called in the child before exec."""
+    """Have the kernel end this process with the thread that started it."""
     ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)

@@ -1,15 +1,14 @@
 """What the command shows to a gateway, and how it says what was not accepted."""
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from hookfetch.server.grpc.credentials import server_credentials
+from hookfetch.server.grpc.admission.credentials import server_credentials
 from tests.server.grpc.access_lab import Guarded, access_for, guarded, known
 from tests.support.certificates import Authority
+from tests.support.commands import run
 
 
 @asynccontextmanager
@@ -21,15 +20,9 @@ async def _served(folder: Path) -> AsyncIterator[Guarded]:
         yield lab
 
 
-async def _hookfetch(*arguments: str, **environment: str) -> tuple[int | None, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "hookfetch", *arguments,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **environment},
-    )  # fmt: skip
-    async with asyncio.timeout(60):
-        out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
+async def _hookfetch(*arguments: str, **environment: str) -> tuple[int, str, str]:
+    done = await asyncio.to_thread(run, *arguments, environment=environment)
+    return done.returncode, done.stdout, done.stderr
 
 
 async def test_a_token_is_shown_over_tls(tmp_path: Path) -> None:
