@@ -29,7 +29,7 @@ def set_seconds(broker: PrivateBroker, *, consumer_timeout: float, looks_every: 
     broker.ctl("eval", f"{', '.join(words)}.")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def impatient(breakable_broker: PrivateBroker) -> Iterator[PrivateBroker]:
     set_seconds(breakable_broker, consumer_timeout=1, looks_every=0.25)
     yield breakable_broker

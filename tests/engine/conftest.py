@@ -11,8 +11,12 @@ import pytest_asyncio
 from hookfetch.demo.cache import SourceCache
 from hookfetch.demo.upstreams import UpstreamServer
 from hookfetch.engine.supervisor import BuildStreamEngine
+from tests.engine.door import door_of
+from tests.engine.hosts import Followed
 from tests.engine.lab import Bench, Lab, running
+from tests.engine.packs import Mirror, mirrored
 from tests.engine.staged import Staged
+from tests.engine.wire import Place, place_below
 
 _numbers = itertools.count()
 
@@ -52,11 +56,12 @@ async def shared_engine(
     source_cache: SourceCache,
 ) -> AsyncIterator[tuple[BuildStreamEngine, Path]]:
     """One warm process, and the folder of its project, for the tests of a module; without the shortcut where
-    the module says `SHORTCUT = False`."""
+    the module says `SHORTCUT = False`, and impatient where it says how many seconds its `STALL` is."""
     root = tmp_path_factory.mktemp("shared")
     name, url, place = _folder(upstreams)
-    shortcut = getattr(request.module, "SHORTCUT", True)
-    async with running(Lab(root, url, place, name), source_cache.url, shortcut=shortcut) as bench:
+    shortcut, stall = getattr(request.module, "SHORTCUT", True), getattr(request.module, "STALL", 60.0)
+    lab = Lab(root, url, place, name)
+    async with running(lab, source_cache.url, shortcut=shortcut, stall=stall) as bench:
         yield bench.engine, root
 
 
@@ -66,6 +71,28 @@ def bench(shared_engine: tuple[BuildStreamEngine, Path], upstreams: tuple[Path, 
     engine, root = shared_engine
     name, url, place = _folder(upstreams)
     return Bench(engine, Lab(root, url, place, name))
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def host(bench: Bench, tmp_path: Path) -> AsyncIterator[Followed]:
+    """A host that nobody has looked at, for elements of the shared engine."""
+    root = tmp_path / "served"
+    root.mkdir()
+    async with door_of(root) as door:
+        yield Followed(root, door, bench)
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Mirror:
+    """A mirror of an upstream's first commit."""
+    return mirrored(tmp_path)
+
+
+@pytest_asyncio.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    """An upstream `x`, and a mirror of its first commit."""
+    async with place_below(tmp_path) as place:
+        yield place
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,12 @@ class Door:
         assert self.server is not None
         return self.server.connections
 
+    def close_connections(self) -> None:
+        """Close every connection."""
+        for connection in self.connections:
+            if connection.transport is not None:  # else it is closing already
+                connection.transport.close()
+
     def new(self) -> list[str]:
         """Return what was asked since the last time that this was called."""
         asked, self.asked = self.asked, []
