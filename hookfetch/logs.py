@@ -1,6 +1,7 @@
 """How the service logs: one event a line, key=value for people or JSON for machines, on stderr."""
 
 import logging
+import os
 import sys
 from typing import Literal
 
@@ -35,3 +36,5 @@ def configure_logs(form: LogFormat, least: int = logging.INFO) -> None:
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    # gRPC's core writes to stderr itself, also of connections that end as they should.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
