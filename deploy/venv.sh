@@ -24,4 +24,4 @@ if [ ! -x "$dir/bin/pip" ]; then
     "$python" -m venv "$dir"
 fi
 echo "== Installing hookfetch and what it needs (versions as in constraints.txt)"
-"$dir/bin/pip" install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+"$dir/bin/pip" install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[server,dev]'

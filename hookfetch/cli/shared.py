@@ -91,6 +91,15 @@ class Command(click.Group):
             return super().invoke(ctx)
         except ConfigurationError as error:
             fail(str(error), UNUSABLE)
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.partition(".")[0] == __package__.partition(".")[0]:
+                raise
+            command = f"{ctx.info_name} {ctx.invoked_subcommand}"
+            fail(
+                f"`{command}` needs the service's libraries, and {error.name!r} is not installed: "
+                "pip install 'hookfetch[server]'",
+                UNUSABLE,
+            )
         except HookfetchError as error:
             from hookfetch.client.errors import Unavailable
 
