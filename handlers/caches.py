@@ -1,18 +1,12 @@
 """The source cache does not answer a worker, or answers again: hold what is for it, and let it go."""
 
-from hookfetch.core.commands import (
-    Answer,
-    CacheAnswers,
-    CacheIsAway,
-    Command,
-    Conclude,
-    HoldForCache,
-    TakeBackQueued,
-)
+from hookfetch.core.cache_commands import CacheAnswers, CacheIsAway, HoldForCache, TakeBackQueued
+from hookfetch.core.commands import Answer, Command, Conclude, FinishJob
 from hookfetch.core.events import CacheAnswered, JobHeld
 from hookfetch.core.jobs import Reply
 from hookfetch.core.outage import Outage, next_pause
 from hookfetch.core.state import ProjectState
+from hookfetch.core.supplied import is_supplied
 
 
 def on_held(event: JobHeld, state: ProjectState) -> list[Command]:
@@ -43,7 +37,9 @@ def on_held(event: JobHeld, state: ProjectState) -> list[Command]:
         )
         for client in job.clients
     ]
-    commands.append(HoldForCache(job_id=job.id))
+    # What a client brought is for nobody else.
+    over = FinishJob(job_id=job.id, outcome="nothing to do", reason=outage.reason)
+    commands.append(over if is_supplied(job.element) else HoldForCache(job_id=job.id))
     if not away:
         commands.append(TakeBackQueued())  # or each would find out for itself
     return commands

@@ -16,15 +16,15 @@ from hookfetch.core.commands import (
     Resume,
     TryNow,
 )
-from hookfetch.core.events import (
+from hookfetch.core.globs import Glob, is_glob
+from hookfetch.core.jobs import Reply
+from hookfetch.core.operator_requests import (
     CancelRequested,
     PauseRequested,
     ReleaseRequested,
     ResumeRequested,
     RetryRequested,
 )
-from hookfetch.core.globs import Glob, is_glob
-from hookfetch.core.jobs import Reply
 from hookfetch.core.standing import AT_ONCE_MOST, CANCELLED
 from hookfetch.core.state import ProjectState
 

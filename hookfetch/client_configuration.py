@@ -47,16 +47,21 @@ def client_configuration(
     *,
     tokens: bool,
     tracks: bool,
+    gateway: str | None = None,
+    shares_storage: bool = False,
 ) -> ClientConfiguration:
     """Return the configuration for clients of `project` as it was `loaded`: its source caches, to be pulled
     from, and mirrors at each of `originals` before the upstreams and the project's own mirrors.
 
     `is_private` says of which addresses originals are kept for the project alone: they are served where
-    clients show `tokens`. With `tracks` clients also track at mirrors first.
+    clients show `tokens`. With `tracks` clients also track at mirrors first. At a `gateway` (the address of
+    `grpc.listen` as clients have it) they ask for names, and the caches for content alone. With
+    `shares_storage` they keep content there too, and none themselves; ConfigurationError where there is none.
     """
     notes = [_note(cache) for cache in project.source_cache if cache.cert_file or cache.access_token_file]
     notes += [_token_note(url) for url in originals if tokens]
-    caches = {"servers": [_server(cache) for cache in project.source_cache]}
+    notes += [_gateway_note(gateway)] if gateway is not None and tokens else []
+    caches = _caches(project, gateway)
     projects: dict[str, Any] = {}
     for aliases in loaded.aliases:
         content: dict[str, Any] = {"source-caches": caches} if project.source_cache else {}
@@ -76,7 +81,8 @@ def client_configuration(
             projects[aliases.project] = content
     # By default BuildStream tracks at the upstream alone.
     track = {"track": {"source": "all"}} if originals and tracks else {}
-    return ClientConfiguration({"projects": projects, **track}, notes)
+    cache = {"cache": {"storage-service": _storage(project)}} if shares_storage else {}
+    return ClientConfiguration({"projects": projects, **track, **cache}, notes)
 
 
 def _mirror(number: int, url: str, served: Sequence[Alias]) -> dict[str, Any] | None:
@@ -93,14 +99,38 @@ def _addresses(url: str, alias: Alias) -> Iterator[str]:
             yield address
 
 
+def _caches(project: ProjectConfig, gateway: str | None) -> dict[str, Any]:
+    if gateway is None:
+        return {"servers": [_server(cache) for cache in project.source_cache]}
+    names = {"url": gateway, "type": "index", "push": False}
+    storages = [{**_server(cache), "type": "storage"} for cache in project.source_cache if cache.is_storage]
+    # Of several indexes BuildStream takes the last one's word: the project's own are left out.
+    return {"override-project-caches": True, "servers": [names, *storages]}
+
+
 def _server(cache: SourceCacheConfig) -> dict[str, Any]:
-    auth = {"auth": {"server-cert": str(cache.ca_file)}} if cache.ca_file else {}
-    return {"url": cache.url, "type": cache.type, "push": False, **auth}
+    return {"url": cache.url, "type": cache.type, "push": False, **_auth(cache)}
+
+
+def _storage(project: ProjectConfig) -> dict[str, Any]:
+    """Return the first storage that workers push to: what is cached is there."""
+    for cache in project.source_cache:
+        if cache.is_storage and cache.push:
+            return {"url": cache.url, **_auth(cache)}
+    raise ConfigurationError(f"--shared-storage: project {project.name} has no source cache to share")
+
+
+def _auth(cache: SourceCacheConfig) -> dict[str, Any]:
+    return {"auth": {"server-cert": str(cache.ca_file)}} if cache.ca_file else {}
 
 
 def _note(cache: SourceCacheConfig) -> str:
     what = f"{cache.url}: wants a certificate or a token"
     return f"{what}; the service's own is not for clients: add theirs as `auth`"
+
+
+def _gateway_note(url: str) -> str:
+    return f"{url}: wants a token: add the path of a file with it as `auth: {{access-token: …}}`"
 
 
 def _token_note(url: str) -> str:

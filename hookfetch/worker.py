@@ -21,7 +21,7 @@ from hookfetch.core.events import (
     JobTracked,
     SourceRef,
 )
-from hookfetch.core.jobs import CalledOff, Job
+from hookfetch.core.jobs import CalledOff, Job, Reply
 from hookfetch.core.ports import Bus, Engine, Inbox, Message, Subscription
 
 _log = structlog.get_logger(__name__)
@@ -116,6 +116,10 @@ class Worker:
                     milliseconds=dict(finished.milliseconds),
                     revision=job.revision,
                     descends=dict(finished.descends),
+                    element_directory=finished.element_directory,
+                    source_directories=finished.source_directories,
+                    upgrade=finished.upgrade,
+                    unmoved=finished.unmoved,
                 ),
             )
 
@@ -200,9 +204,9 @@ class Worker:
 
     async def _on_answer(self, message: Message) -> None:
         reply = load_reply(message.body)
-        answer = self._asking.get(reply.request_id)
+        answer = self._asking.get(reply.request_id) if isinstance(reply, Reply) else None
         if answer is not None and not answer.done():
-            answer.set_result(reply.outcome == "wanted")
+            answer.set_result(isinstance(reply, Reply) and reply.outcome == "wanted")
 
     async def _fail(self, job: Job, reason: str) -> None:
         _log.warning("failed", job_id=job.id, element=job.element, reason=reason)

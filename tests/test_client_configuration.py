@@ -6,6 +6,7 @@ import pytest
 
 from hookfetch.client_configuration import client_configuration, originals_urls
 from hookfetch.config import Config, ProjectConfig
+from hookfetch.config.caches import SourceCacheConfig
 from hookfetch.core.errors import ConfigurationError
 from hookfetch.core.sources import Alias, Aliases, LoadedProject
 
@@ -125,3 +126,36 @@ def test_originals_are_where_the_configuration_says(section: dict[str, str], url
 def test_an_address_that_no_client_can_connect_to_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"originals\.public_url: is needed"):
         originals_urls(Config(state_dir="/s", originals={"listen": "[::]:8081"}))
+
+
+def test_a_gateway_is_asked_for_names_alone_and_the_storage_for_content() -> None:
+    project = ProjectConfig(name="main", path="/p", source_cache=CACHES)
+    made = client_configuration(
+        project,
+        LOADED,
+        [],
+        is_private,
+        tokens=True,
+        tracks=True,
+        gateway="https://h.example.net:50052",
+        shares_storage=True,
+    )
+    servers = [
+        {"url": "https://h.example.net:50052", "type": "index", "push": False},
+        {"url": "https://storage.example.org", "type": "storage", "push": False},
+    ]
+    caches = {"override-project-caches": True, "servers": servers}
+    assert made.content == {
+        "projects": {"lab": {"source-caches": caches}, "sdk": {"source-caches": caches}},
+        "cache": {"storage-service": {"url": "https://storage.example.org"}},
+    }
+    assert "https://h.example.net:50052: wants a token" in made.notes[-1]
+
+
+@pytest.mark.parametrize("caches", [(), ({"url": "https://a.example.org", "push": False},)])
+def test_storage_that_nothing_is_pushed_to_is_not_shared(caches: Any) -> None:
+    project = ProjectConfig.model_construct(
+        name="main", path="/p", source_cache=tuple(map(SourceCacheConfig.model_validate, caches))
+    )
+    with pytest.raises(ConfigurationError, match="no source cache to share"):
+        client_configuration(project, LOADED, [], is_private, tokens=False, tracks=True, shares_storage=True)

@@ -6,11 +6,12 @@ import time
 from collections.abc import Collection
 from functools import partial
 
-from hookfetch.bootstrap.access import access_of, credentials_of, grpc_limits_of
+from hookfetch.bootstrap.access import access_of, credentials_of, grpc_limits_of, supplied_of
 from hookfetch.bootstrap.assets import assets_of
 from hookfetch.bootstrap.bus import bus_of
 from hookfetch.bootstrap.coordinating import coordinator_of, engine_of, policy_of
-from hookfetch.bootstrap.originals import originals_of
+from hookfetch.bootstrap.feeding import shared_feeds_of
+from hookfetch.bootstrap.originals import originals_address, originals_of
 from hookfetch.bootstrap.receiving import book_file, limits_of, load_hooks, relaying, spools_of
 from hookfetch.bootstrap.registering import checker_of, open_arrived, open_registrations
 from hookfetch.bootstrap.sweeping import looks_of
@@ -74,9 +75,10 @@ def build(config: Config, roles: Collection[str] = ROLES) -> list[Part]:
         parts.append(Part("engine", _at_first_work, engine.close))
     if "coordinator" in roles:
         looks = looks_of(config.sweep)
+        feeds = shared_feeds_of(config, looks.hosts)
         Accounts(config.upstream).check()
         for project in config.projects():
-            coordinator, answers = coordinator_of(config, project, bus, engine, looks)
+            coordinator, answers = coordinator_of(config, project, bus, engine, looks, feeds)
             parts.append(
                 Part(f"coordinator {project.name}", coordinator.start, coordinator.stop, patient=True)
             )
@@ -96,6 +98,8 @@ def build(config: Config, roles: Collection[str] = ROLES) -> list[Part]:
             access=access,
             limits=grpc_limits_of(config),
             credentials=credentials_of(config),
+            supplied=supplied_of(config),
+            originals=originals_address(config),
         )
         parts.append(Part("gateway", gateway.start, partial(gateway.stop, _GRACE)))
     if "ingress" in roles:

@@ -1,5 +1,6 @@
 """Who may call: callers with their tokens and certificates, and what is refused before anyone can."""
 
+import time
 from ipaddress import ip_address
 
 import grpc
@@ -8,9 +9,11 @@ from hookfetch.config import Config
 from hookfetch.core.access import EVERYTHING, Caller
 from hookfetch.core.errors import ConfigurationError
 from hookfetch.server.access.access import ANONYMOUS, Access, Known
+from hookfetch.server.access.shares import Share, Shares
 from hookfetch.server.access.watch import TokenWatch
-from hookfetch.server.grpc.credentials import server_credentials
-from hookfetch.server.grpc.limits import Limits
+from hookfetch.server.grpc.admission.credentials import server_credentials
+from hookfetch.server.grpc.admission.limits import Limits
+from hookfetch.server.grpc.supplied import SuppliedElements
 
 
 def access_of(config: Config) -> tuple[Access, TokenWatch]:
@@ -68,6 +71,18 @@ def grpc_limits_of(config: Config) -> Limits:
         calls=section.calls_per_caller,
         work=section.work_per_caller,
     )
+
+
+def supplied_of(config: Config) -> SuppliedElements:
+    """Return what takes elements that callers bring, for each project as it is configured."""
+    section = config.grpc
+    share = Share(
+        per_minute=section.supplied_per_minute,
+        per_hour=section.supplied_per_hour,
+        at_once=section.supplied_at_once,
+    )
+    rules = {project.name: project.supplied.rules() for project in config.projects()}
+    return SuppliedElements(rules, Shares("elements", share, time.monotonic))
 
 
 def is_loopback(listen: str) -> bool:

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from hookfetch.config import Config
+from hookfetch.originals.folder import Folder
 from hookfetch.server.grpc.caller_readers import OfCaller
 from hookfetch.server.grpc.readers import AnyReader
 
 if TYPE_CHECKING:
-    from hookfetch.server.grpc.asset_service import AssetService
+    from hookfetch.server.grpc.assets.service import AssetService
 
 
 def assets_of(config: Config) -> "AssetService | None":
@@ -16,6 +17,7 @@ def assets_of(config: Config) -> "AssetService | None":
     if not caches:
         return None
     # BuildStream's messages come with it: a process that serves none does without.
-    from hookfetch.server.grpc.asset_service import AssetService
+    from hookfetch.server.grpc.assets.service import AssetService
 
-    return AssetService(caches, config.engine.cache_lease, OfCaller(AnyReader(caches)))
+    originals = Folder.of(config.state_dir)
+    return AssetService(caches, config.engine.cache_lease, OfCaller(AnyReader(caches)), originals)

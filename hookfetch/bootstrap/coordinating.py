@@ -3,6 +3,7 @@
 import time
 from functools import partial
 
+from hookfetch.bootstrap.feeding import open_feeds
 from hookfetch.bootstrap.sweeping import open_sweeps
 from hookfetch.config import Config, ProjectConfig
 from hookfetch.coordinator.answers import Answers
@@ -16,6 +17,8 @@ from hookfetch.engine.supervisor import BuildStreamEngine
 from hookfetch.store.database import Database
 from hookfetch.upstreams.accounts import Accounts
 from hookfetch.upstreams.clone import Clone, identity_of
+from hookfetch.upstreams.feed_status import FeedBoard
+from hookfetch.upstreams.shared_feeds import SharedFeeds
 from hookfetch.upstreams.shared_looks import SharedLooks
 
 
@@ -39,7 +42,12 @@ def engine_of(config: Config) -> BuildStreamEngine:
 
 
 def coordinator_of(
-    config: Config, project: ProjectConfig, bus: Bus, engine: Engine, looks: SharedLooks
+    config: Config,
+    project: ProjectConfig,
+    bus: Bus,
+    engine: Engine,
+    looks: SharedLooks,
+    feeds: SharedFeeds | None,
 ) -> tuple[Coordinator, Answers]:
     """Return what decides for a project, and what answers questions about it."""
     database = Database(config.stores()[project.name])
@@ -53,18 +61,24 @@ def coordinator_of(
         policy=policy_of(project),
         own=own,
         fetches_ahead=own is not None and bool(project.source_cache),
+        supplied_rules=project.supplied.rules(),
     )
 
+    board = FeedBoard(config.feeds.python_index)
+    ask_feeds = None
+    if feeds is not None:
+        ask_feeds = partial(open_feeds, config.feeds, feeds, board, loader, database)
     retry = config.retry
     coordinator = Coordinator(
         project=project.name,
         database=database,
         bus=bus,
         loader=loader,
-        open_sweep=partial(open_sweeps, config.sweep, config.upstream, loader, database, looks),
+        open_sweep=partial(open_sweeps, config.sweep, config.upstream, loader, database, looks, ask_feeds),
         retry=RetryPolicy(
             first=retry.first, most=retry.most, attempts=retry.attempts, quarantine=retry.quarantine
         ),
+        patience=config.releases.patience(),
         lease=2 * config.engine.deadline,
         clock=time.time,
     )
@@ -75,6 +89,7 @@ def coordinator_of(
         loader=loader,
         epoch=lambda: coordinator.epoch,
         clock=time.time,
+        feeds=board,
     )
     return coordinator, answers
 

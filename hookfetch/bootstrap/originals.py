@@ -3,6 +3,7 @@
 import ssl
 
 from hookfetch.bootstrap.access import is_loopback
+from hookfetch.client_configuration import originals_urls
 from hookfetch.config import Config
 from hookfetch.config.sections import OriginalsConfig
 from hookfetch.core.errors import ConfigurationError
@@ -48,6 +49,14 @@ def originals_of(config: Config, access: Access) -> list[Part]:
         tls=tls,
     )
     return [Part("originals", server.start, server.stop)]
+
+
+def originals_address(config: Config) -> str | None:
+    """Return where clients are told that originals are, None where that is not known."""
+    try:
+        return next(iter(originals_urls(config)), None)
+    except ConfigurationError:  # it listens everywhere: only the operator knows by which address
+        return None
 
 
 def _tls_of(section: OriginalsConfig) -> ssl.SSLContext | None:

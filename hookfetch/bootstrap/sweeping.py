@@ -1,8 +1,8 @@
 """What asks the upstreams without being told to."""
 
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import aiohttp
 
@@ -13,11 +13,14 @@ from hookfetch.store.files import SeenFiles
 from hookfetch.store.observed import ObservedRefs
 from hookfetch.upstreams.accounts import Accounts
 from hookfetch.upstreams.asking import Asking
+from hookfetch.upstreams.feed_sweep import FeedSweep
 from hookfetch.upstreams.file_sweep import LEAST, MOST, FileSweep
 from hookfetch.upstreams.hosts import Hosts
 from hookfetch.upstreams.shared_looks import SharedLooks
 from hookfetch.upstreams.sweep import Sweep
 from hookfetch.upstreams.sweeps import Accept, Sweeps
+
+OpenFeeds = Callable[[Accept], AbstractAsyncContextManager[FeedSweep]]
 
 
 @asynccontextmanager
@@ -27,9 +30,10 @@ async def open_sweeps(
     loader: Loader,
     database: Database,
     looks: SharedLooks,
+    open_feeds: OpenFeeds | None,
     accept: Accept,
 ) -> AsyncIterator[Sweeps]:
-    """Give the sweeps of a project's repositories and files, closed at the end."""
+    """Give the sweeps of a project's repositories, files and feeds, closed at the end."""
     own = None if loader.own is None else loader.own.url
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         asking = Asking(session, Accounts(upstreams), config.timeout, own)
@@ -53,11 +57,13 @@ async def open_sweeps(
             most=max(MOST, LEAST * config.interval_least),
             clock=time.time,
         )
-        sweeps = Sweeps(repositories, files)
-        try:
-            yield sweeps
-        finally:
-            await sweeps.close()
+        async with AsyncExitStack() as feeds:
+            asked = None if open_feeds is None else await feeds.enter_async_context(open_feeds(accept))
+            sweeps = Sweeps(repositories, files, asked)
+            try:
+                yield sweeps
+            finally:
+                await sweeps.close()
 
 
 def looks_of(config: SweepConfig) -> SharedLooks:

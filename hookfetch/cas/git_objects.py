@@ -68,6 +68,15 @@ class GitObjects:
         except (KeyError, pygit2.GitError):
             return None
 
+    def is_on(self, tip: bytes, commit: bytes) -> bool:
+        """Return whether `commit` is `tip` or one of its ancestors, as far as history is there."""
+        if tip == commit:
+            return True
+        try:
+            return self._repository.descendant_of(pygit2.Oid(tip), pygit2.Oid(commit))
+        except (KeyError, pygit2.GitError):
+            return False
+
     def heads_and_tags(self) -> dict[str, bytes]:
         """Return all branches and tags: what each full ref points at, a tag's own object if it is annotated.
         Unsuited if one stands for another."""

@@ -3,10 +3,10 @@
 A name is an element's key (a blob, `buildstream.v2.Source`) or `<kind>/<key>` of one source (a directory).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from hookfetch.cas.channel import Server, Servers
+from hookfetch.cas.channel import TIMEOUT, Server, Servers
 from hookfetch.cas.leases import Leases
 from hookfetch.cas.proof import (
     SOURCE_URN,
@@ -16,10 +16,23 @@ from hookfetch.cas.proof import (
     holds_tree,
     root_of,
 )
+from hookfetch.cas.protos import remote_execution_pb2
 from hookfetch.core.errors import CacheAway
 
 _Named = Callable[[Server, str], Any]
 _Root = Callable[[Server, Any], Any]
+
+
+def lost(servers: Servers, digests: Sequence[Any]) -> frozenset[str]:
+    """Return which blobs one of the storages does not have, by hash, in one question to each; raises as
+    `Lookup.element`."""
+    found: set[str] = set()
+    request = remote_execution_pb2.FindMissingBlobsRequest(blob_digests=digests)
+    for storage in servers.storages:
+        with storage.asked() as ask:
+            answer = ask.storage.FindMissingBlobs(request, timeout=TIMEOUT)
+        found.update(each.hash for each in answer.missing_blob_digests)
+    return frozenset(found)
 
 
 class Lookup:

@@ -15,6 +15,7 @@ from hookfetch.cas.channel import TIMEOUT, Server, Servers, code_of
 from hookfetch.cas.directories import Digest
 from hookfetch.cas.leases import Leases
 from hookfetch.cas.protos import remote_asset_pb2, remote_execution_pb2, source_pb2
+from hookfetch.core import digests as told
 from hookfetch.core.errors import CacheAway, Temporary
 
 SOURCE_URN = "urn:fdc:buildstream.build:2020:source:"
@@ -28,6 +29,14 @@ class Published(NamedTuple):
 
     message: Digest
     sent: Mapping[str, Sequence[Digest]]
+
+
+class Directories(NamedTuple):
+    """What is cached of an element: the directory of all its sources, as BuildStream stages them, and that of
+    each, in their order; None for one that is not cached by itself, as what changes others is not."""
+
+    element: told.Digest
+    sources: tuple[told.Digest | None, ...]
 
 
 class RemoteCache:
@@ -54,6 +63,20 @@ class RemoteCache:
         except CacheAway:
             self._leases.end_all()  # nobody knows what comes back
             raise
+
+    def directories(self, element_key: str, source_keys: Sequence[str]) -> Directories | None:
+        """Return which directories are cached under these keys, as the first index has it; None where the
+        element's is not there, or is not whole in every storage. Raises as `holds`."""
+        index, storages = self._servers.indexes[0], self._servers.storages
+        message = blob_named(index, SOURCE_URN + element_key)
+        # It may be another one than was proved: another worker's, pushed since.
+        if message is None or not all(self._has_tree(storage, message, walk=False) for storage in storages):
+            return None
+        root = root_of(storages[0], message)
+        if root is None:
+            return None
+        sources = (directory_named(index, SOURCE_URN + key) for key in source_keys)
+        return Directories(_told(root), tuple(None if each is None else _told(each) for each in sources))
 
     def confirms(self, element_key: str, published: Published) -> bool:
         """Return whether what was `published` under `element_key` just now can be had from here: every index
@@ -100,6 +123,10 @@ class RemoteCache:
             return False
         self._leases.grant(lease)
         return True
+
+
+def _told(digest: Any) -> told.Digest:
+    return told.Digest(digest.hash, digest.size_bytes)
 
 
 def holds_tree(storage: Server, root: Any) -> bool:

@@ -60,6 +60,13 @@ class Publisher:
             _name(index, element_key, digest_of(encoded), root.digest, sources)
         return Published(digest_of(encoded), sent)
 
+    def keep(
+        self, contents: Mapping[Digest, Content], directories: Sequence[Directory], read: ReadContent
+    ) -> None:
+        """Have every storage hold `contents` and all of `directories`, under no name; raises as `publish`."""
+        for storage in self._servers.storages:
+            self._send(storage, contents, directories, read)
+
     def _send(
         self, storage: Server, more: Mapping[Digest, Content], staged: Sequence[Directory], read: ReadContent
     ) -> list[Digest]:
@@ -94,8 +101,7 @@ def _name(
             )
             for key, directory in sources.items()
         ]
-        for answer in answers:
-            answer.result()
+        # Beside them: what each name stands for is there, so it is true without the others.
         ask.push.PushBlob(
             remote_asset_pb2.PushBlobRequest(
                 uris=[SOURCE_URN + element_key],
@@ -104,6 +110,8 @@ def _name(
             ),
             timeout=TIMEOUT,
         )
+        for answer in answers:
+            answer.result()
 
 
 def _missing(storage: Server, wanted: Iterable[Digest]) -> list[Digest]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import click
 
 from hookfetch.cli.shared import FAILED, json_option, open_client, progress, run, server_option
+from hookfetch.cli.supplied import fetch_file, names_of, supplied_option, track_file
 
 _AT_ONCE = 64  # elements; a gateway bounds what one caller asks for at once
 
@@ -46,35 +47,63 @@ def watch(
 
 
 @click.command()
-@click.argument("elements", nargs=-1, required=True, metavar="ELEMENT...")
+@click.argument("elements", nargs=-1, metavar="ELEMENT...")
+@supplied_option
 @click.option("--project", required=True)
 @server_option
 @json_option
 @click.option("--timeout", type=float, default=600.0, show_default=True, help="Seconds, for each element.")
-def track(elements: tuple[str, ...], project: str, server: str, as_json: bool, timeout: float) -> None:
-    """Track elements now and print what moved; their new sources are then fetched and cached."""
+def track(
+    elements: tuple[str, ...],
+    files: tuple[str, ...],
+    project: str,
+    server: str,
+    as_json: bool,
+    timeout: float,
+) -> None:
+    """Track elements now and print what moved; their new sources are then fetched and cached. Into a supplied
+    file the new refs are written, and nothing is fetched."""
     from hookfetch.client.terminal import tracked_line
 
-    async def one(client: Any, element: str) -> str:
-        return tracked_line(element, await client.track(project, element, timeout=timeout), as_json=as_json)
+    async def one(client: Any, name: str) -> str:
+        if name in files:
+            found = await track_file(client, project, name, timeout)
+        else:
+            found = await client.track(project, name, timeout=timeout)
+        return tracked_line(name, found, as_json=as_json)
 
-    run(_each("Tracking", server, elements, one, as_json=as_json))
+    run(_each("Tracking", server, names_of(elements, files), one, as_json=as_json))
 
 
 @click.command()
-@click.argument("elements", nargs=-1, required=True, metavar="ELEMENT...")
+@click.argument("elements", nargs=-1, metavar="ELEMENT...")
+@supplied_option
 @click.option("--project", required=True)
 @server_option
 @json_option
 @click.option("--timeout", type=float, default=1800.0, show_default=True, help="Seconds, for each element.")
-def fetch(elements: tuple[str, ...], project: str, server: str, as_json: bool, timeout: float) -> None:
-    """Have the newest announced sources of elements in the source cache."""
+def fetch(
+    elements: tuple[str, ...],
+    files: tuple[str, ...],
+    project: str,
+    server: str,
+    as_json: bool,
+    timeout: float,
+) -> None:
+    """Have the newest announced sources of elements, and those of supplied files, in the source cache. What
+    takes over a second says on stderr how it stands."""
+    from hookfetch.cli.standing import Standing
     from hookfetch.client.terminal import fetched_line
 
-    async def one(client: Any, element: str) -> str:
-        return fetched_line(element, await client.fetch(project, element, timeout=timeout), as_json=as_json)
+    async def one(client: Any, name: str) -> str:
+        if name in files:
+            got = await fetch_file(client, project, name, timeout)
+        else:
+            with Standing(name, as_json=as_json) as standing:
+                got = await client.fetch(project, name, timeout=timeout, on_progress=standing.tell)
+        return fetched_line(name, got, as_json=as_json)
 
-    run(_each("Fetching", server, elements, one, as_json=as_json))
+    run(_each("Fetching", server, names_of(elements, files), one, as_json=as_json))
 
 
 async def _each(

@@ -25,9 +25,25 @@ def client() -> None:
     help="Where originals are served (may be repeated).  [default: from originals.public_url or .listen]",
 )
 @click.option("--track/--no-track", default=True, show_default=True, help="Whether clients also track there.")
+@click.option(
+    "--gateway",
+    metavar="URL",
+    help="The address of grpc.listen as clients have it, to be asked for sources before any upstream.",
+)
+@click.option(
+    "--shared-storage",
+    is_flag=True,
+    help="Have clients use the source cache as their storage, and keep no sources themselves.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, which is YAML too.")
 def client_config(
-    config_file: Path, project: str, originals: tuple[str, ...], track: bool, as_json: bool
+    config_file: Path,
+    project: str,
+    originals: tuple[str, ...],
+    track: bool,
+    gateway: str | None,
+    shared_storage: bool,
+    as_json: bool,
 ) -> None:
     """Print BuildStream's user configuration for clients of a project: its source caches, and mirrors for
     what they need unstaged. The project is loaded for its aliases; what else to know goes to stderr."""
@@ -58,6 +74,8 @@ def client_config(
             credentials.needed_for,
             tokens=bool(config.caller),
             tracks=track,
+            gateway=gateway,
+            shares_storage=shared_storage,
         )
         for note in [*made.notes, *([] if urls else ["no originals: set originals.listen to serve them"])]:
             click.echo(f"hookfetch: {note}", err=True)

@@ -1,13 +1,14 @@
 """`hookfetch elements`: which elements have work open, and an operator's word on it."""
 
 import json
+import sys
 from dataclasses import asdict
 from typing import Any
 
 import click
 
 from hookfetch.cli.operating import asking, warn, why
-from hookfetch.cli.shared import json_option, run, server_option
+from hookfetch.cli.shared import FAILED, json_option, open_client, run, server_option
 
 _STATE = click.Choice(["set-aside", "held", "failing", "running", "waiting"])
 
@@ -105,6 +106,49 @@ def elements_cancel(element: str, project: str, server: str, as_json: bool) -> N
         _tell(done, project, as_json=as_json, word="cancelled", line="cancelled")
 
     run(asking(server, send))
+
+
+@elements.command(name="watch")
+@click.argument("element")
+@click.option("--project", required=True)
+@server_option
+@json_option
+def elements_watch(element: str, project: str, server: str, as_json: bool) -> None:
+    """Print how its open job stands, now and whenever that changes, until it is over: fails if that is not
+    because it was done."""
+    from hookfetch.client.terminal import progress_line
+
+    async def show() -> None:
+        state = ""
+        async with open_client(server) as client:
+            async for each in client.jobs.watch(project, element):
+                click.echo(progress_line(element, each, as_json=as_json))
+                state = each.state
+        if state == "ended":
+            sys.exit(FAILED)
+
+    run(show())
+
+
+@elements.command(name="locate")
+@click.argument("element")
+@click.option("--project", required=True)
+@server_option
+@json_option
+def elements_locate(element: str, project: str, server: str, as_json: bool) -> None:
+    """Print where its sources are: refs, cache keys, and the addresses of their originals."""
+    from hookfetch.client.terminal import located_lines
+
+    async def show() -> None:
+        async with open_client(server) as client:
+            located = await client.locate(project, element)
+        if as_json:
+            click.echo(json.dumps({"project": project, "element": element, **asdict(located)}))
+        else:
+            for line in located_lines(located):
+                click.echo(line)
+
+    run(show())
 
 
 def _tell(done: Any, project: str, *, as_json: bool, word: str, line: str) -> None:

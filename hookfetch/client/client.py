@@ -8,9 +8,24 @@ import grpc
 
 from hookfetch.client.credentials import Credentials, open_channel
 from hookfetch.client.errors import from_rpc
+from hookfetch.client.feeds import Feeds
+from hookfetch.client.following import OnProgress, result_of
+from hookfetch.client.jobs import Jobs
 from hookfetch.client.operations import Operations
-from hookfetch.client.values import Fetched, Listing, RefUpdate, Tracked, fetched_of, tracked_of, update_of
+from hookfetch.client.projects import Projects
+from hookfetch.client.supplied import Supplied
+from hookfetch.client.values import Listing, RefUpdate, update_of
 from hookfetch.client.watch import Watch
+from hookfetch.client.work import (
+    Fetched,
+    Located,
+    Staged,
+    Tracked,
+    fetched_of,
+    located_of,
+    staged_of,
+    tracked_of,
+)
 from hookfetch.v1 import refs_pb2, refs_pb2_grpc, sources_pb2, sources_pb2_grpc
 
 PATIENCE = 60.0  # seconds
@@ -33,13 +48,18 @@ T = TypeVar("T")
 class Client:
     """The gateway at `target` (`host:port`), with `credentials` where it asks for them, else without TLS. To
     be made in a running event loop, and closed: `async with Client(target) as client`. `operations` are an
-    operator's calls. ConfigurationError when the credentials cannot be used."""
+    operator's calls, `feeds`, `projects` and `jobs` those about them. ConfigurationError when the credentials
+    cannot be used."""
 
     def __init__(self, target: str, credentials: Credentials | None = None) -> None:
         self._channel = open_channel(target, credentials or Credentials(), _OPTIONS)
         self._refs = refs_pb2_grpc.RefServiceStub(self._channel)
         self._sources = sources_pb2_grpc.SourceServiceStub(self._channel)
         self.operations = Operations(self._channel)
+        self.feeds = Feeds(self._channel)
+        self.projects = Projects(self._channel)
+        self.jobs = Jobs(self._channel)
+        self.supplied = Supplied(self._channel)
 
     async def __aenter__(self) -> "Client":
         return self
@@ -86,6 +106,16 @@ class Client:
                 return Listing(updates=tuple(updates), cursor=page.cursor)
             request.page_token = page.next_page_token
 
+    async def get(self, project: str, element: str) -> RefUpdate:
+        """Return the newest update of one element, as `list` has it; NotFound where none is known."""
+        request = refs_pb2.GetRequest(project=project, element=element)
+        return update_of(await _result(self._refs.Get(request, timeout=LIST_SECONDS)))
+
+    async def locate(self, project: str, element: str) -> Located:
+        """Return where an element's sources are, without any work; NotFound, Unavailable, InvalidRequest."""
+        request = sources_pb2.LocateRequest(project=project, element=element)
+        return located_of(await _result(self._sources.Locate(request, timeout=LIST_SECONDS)))
+
     async def track(self, project: str, element: str, *, timeout: float | None = None) -> Tracked:
         """Track an element now and return its refs; `timeout` is in seconds.
 
@@ -95,11 +125,34 @@ class Client:
         request = sources_pb2.TrackRequest(project=project, element=element)
         return tracked_of(await _result(self._sources.Track(request, timeout=timeout)))
 
-    async def fetch(self, project: str, element: str, *, timeout: float | None = None) -> Fetched:
+    async def fetch(
+        self,
+        project: str,
+        element: str,
+        *,
+        timeout: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Fetched:
         """Return once the source cache holds an element's newest announced sources; `timeout`
-        and errors as in `track`."""
+        and errors as in `track`. `on_progress` is told how the work stands, at once and whenever that
+        changes."""
         request = sources_pb2.FetchRequest(project=project, element=element)
-        return fetched_of(await _result(self._sources.Fetch(request, timeout=timeout)))
+        call = self._sources.Fetch(request, timeout=timeout)
+        return fetched_of(await result_of(call, "fetched", on_progress))
+
+    async def stage(
+        self,
+        project: str,
+        element: str,
+        *,
+        timeout: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Staged:
+        """Return the directory in which BuildStream stages an element's newest announced sources, once the
+        source cache holds it whole; arguments and errors as of `fetch`."""
+        request = sources_pb2.StageRequest(project=project, element=element)
+        call = self._sources.Stage(request, timeout=timeout)
+        return staged_of(await result_of(call, "staged", on_progress))
 
 
 async def _result(call: Awaitable[T]) -> T:

@@ -1,12 +1,14 @@
 """Ref updates and answers as text lines for people or JSON lines for machines. Pure."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from hookfetch.client.values import Alarm, Fetched, RefUpdate, SettledSource, Settlement, Tracked
-from hookfetch.core.jobs import Change
+from hookfetch.client.projects import Element, Project
+from hookfetch.client.values import Alarm, RefUpdate, SettledSource, Settlement
+from hookfetch.client.work import Fetched, JobProgress, Located, Tracked
+from hookfetch.core.jobs import Change, Reloaded
 from hookfetch.core.sources import Ref
 
 
@@ -69,6 +71,51 @@ def fetched_line(element: str, fetched: Fetched, *, as_json: bool) -> str:
         f"in the source cache as {fetched.element_key}" if fetched.cached else "fetched; there is no cache"
     )
     return f"{element}  {place}"
+
+
+def progress_line(element: str, progress: JobProgress, *, as_json: bool) -> str:
+    """Return one line for how the work on an element stands."""
+    if as_json:
+        return json.dumps({"element": element, "outcome": "progress", **asdict(progress)})
+    again = f", attempt {progress.attempt}" if progress.attempt > 1 else ""
+    due = f", tried again at {_time(progress.due_at)}" if progress.due_at is not None else ""
+    why = f": {progress.reason}" if progress.reason else ""
+    return f"{element}  {progress.state}{again}{due}{why}"
+
+
+def project_line(project: Project) -> str:
+    """Return one line for what a project holds."""
+    at = f"  at {_short(project.revision)}" if project.revision else ""
+    held = f"{project.elements} elements, {project.repositories} repositories{at}"
+    return f"{project.name}  {held}" + (f"  DOES NOT LOAD: {project.unhealthy}" if project.unhealthy else "")
+
+
+def element_lines(element: Element) -> Iterator[str]:
+    """Yield a line for an element and one for each of its sources."""
+    yield f"{element.name}  (of another project)" if element.junctioned else element.name
+    for each in element.sources:
+        follows = f"  follows {', '.join(each.follows)}" if each.follows else ""
+        ref = "no ref" if each.source.ref is None else _short(each.source.ref)
+        place = f"  {each.source.url}" if each.source.url else ""
+        yield f"  {each.source.index}  {each.source.kind}{place}  {ref}{follows}"
+
+
+def reloaded_line(found: Reloaded) -> str:
+    """Return one line for what a load found."""
+    at = f" at {_short(found.revision)}" if found.revision else ""
+    return f"loaded{at}: {found.added} elements added, {found.changed} changed, {found.removed} removed"
+
+
+def located_lines(located: Located) -> Iterator[str]:
+    """Yield where an element's sources are."""
+    yield f"element key  {located.element_key or 'not known before a fetch'}"
+    for each in located.sources:
+        url = f"  {each.source.url}" if each.source.url else ""
+        yield f"  {each.source.index}  {each.source.kind}{url}"
+        yield f"     ref       {'none' if each.source.ref is None else _short(each.source.ref)}"
+        yield f"     key       {each.key or 'not known before a fetch'}"
+        if each.original is not None:
+            yield f"     original  {each.original}"
 
 
 def failed_line(element: str, reason: str, *, as_json: bool) -> str:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from hookfetch.core.entries import AlarmKind
-from hookfetch.core.events import SourceRef
 from hookfetch.core.jobs import Change
+from hookfetch.core.moves import SourceMove, Upgrade, ValueChange
 from hookfetch.core.sources import Ref
-from hookfetch.v1 import refs_pb2, sources_pb2
+from hookfetch.v1 import refs_pb2
 
 _OUTCOMES: dict[int, Literal["landed", "superseded"]] = {
     refs_pb2.Settlement.OUTCOME_LANDED: "landed",
@@ -26,7 +26,7 @@ _KINDS: dict[int, AlarmKind] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefUpdate:
     """Sources of an element moved and are in the source cache (`cached` is false only where
-    the project has none).
+    the project has none). `upgrade` says of a newer version which it is.
 
     `announced_at` is in Unix seconds. `cursor` is the place just after it; in a listing it is
     empty, since the listing has one for all.
@@ -41,6 +41,7 @@ class RefUpdate:
     causes: tuple[str, ...]
     announced_at: float
     cursor: str
+    upgrade: Upgrade | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,36 +100,19 @@ class Listing:
     cursor: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tracked:
-    """An element was tracked: the sources that moved, and every source's ref."""
-
-    changes: tuple[Change, ...]
-    refs: tuple[SourceRef, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
-    """An element was fetched: whether its sources are in the cache, their keys and refs."""
-
-    cached: bool
-    element_key: str | None
-    source_keys: tuple[str, ...]
-    refs: tuple[SourceRef, ...]
-
-
 def update_of(message: refs_pb2.RefUpdate) -> RefUpdate:
     """Return the update in `message`."""
     return RefUpdate(
         project=message.project,
         element=message.element,
-        changes=_changes(message.changes),
+        changes=changes_of(message.changes),
         cached=message.cached,
         element_key=message.element_key if message.HasField("element_key") else None,
         source_keys=tuple(message.source_keys),
         causes=tuple(message.causes),
         announced_at=message.announced_at.ToMicroseconds() / 1e6,
         cursor=message.cursor,
+        upgrade=_upgrade_of(message.upgrade) if message.HasField("upgrade") else None,
     )
 
 
@@ -160,8 +144,8 @@ def settlement_of(message: refs_pb2.Settlement) -> Settlement:
                 index=source.index,
                 kind=source.kind,
                 url=source.url if source.HasField("url") else None,
-                announced=_ref(source.announced),
-                committed=_ref(source.committed),
+                announced=ref_of(source.announced),
+                committed=ref_of(source.committed),
             )
             for source in message.sources
         ),
@@ -172,48 +156,43 @@ def settlement_of(message: refs_pb2.Settlement) -> Settlement:
     )
 
 
-def tracked_of(message: sources_pb2.TrackResponse) -> Tracked:
-    """Return the result in `message`."""
-    return Tracked(changes=_changes(message.changes), refs=_refs(message.refs))
-
-
-def fetched_of(message: sources_pb2.FetchResponse) -> Fetched:
-    """Return the result in `message`."""
-    return Fetched(
-        cached=message.cached,
-        element_key=message.element_key if message.HasField("element_key") else None,
-        source_keys=tuple(message.source_keys),
-        refs=_refs(message.refs),
-    )
-
-
-def _changes(messages: Iterable[refs_pb2.Change]) -> tuple[Change, ...]:
+def changes_of(messages: Iterable[refs_pb2.Change]) -> tuple[Change, ...]:
+    """Return the changes in `messages`."""
     return tuple(
         Change(
             index=message.index,
             kind=message.kind,
             url=message.url if message.HasField("url") else None,
-            base=_ref(message.base),
-            previous=_ref(message.previous),
-            ref=_ref(message.ref),
+            base=ref_of(message.base),
+            previous=ref_of(message.previous),
+            ref=ref_of(message.ref),
+            base_url=message.base_url if message.HasField("base_url") else None,
+            moved=_move_of(message.move) if message.HasField("move") else None,
         )
         for message in messages
     )
 
 
-def _refs(messages: Iterable[sources_pb2.SourceRef]) -> tuple[SourceRef, ...]:
-    return tuple(
-        SourceRef(
-            index=message.index,
-            kind=message.kind,
-            url=message.url if message.HasField("url") else None,
-            ref=_ref(message.ref),
-        )
-        for message in messages
+def _move_of(message: refs_pb2.Move) -> SourceMove:
+    keys, variables = (
+        tuple(ValueChange(key=each.key, before=each.before, after=each.after) for each in values)
+        for values in (message.keys, message.variables)
+    )
+    return SourceMove(old=message.old_version, new=message.new_version, keys=keys, variables=variables)
+
+
+def _upgrade_of(message: refs_pb2.Upgrade) -> Upgrade:
+    return Upgrade(
+        old=message.old_version,
+        new=message.new_version,
+        feed=message.feed,
+        tag=message.tag if message.HasField("tag") else None,
+        page=message.page if message.HasField("page") else None,
     )
 
 
-def _ref(message: refs_pb2.Ref) -> Ref:
+def ref_of(message: refs_pb2.Ref) -> Ref:
+    """Return the ref in `message`, None where none is set."""
     match message.WhichOneof("value"):
         case "text":
             return message.text

@@ -11,6 +11,8 @@ from pydantic import ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hookfetch.config.access import CallerConfig
+from hookfetch.config.feeds import FeedsConfig
+from hookfetch.config.releases import ReleasesConfig
 from hookfetch.config.sections import (
     BusConfig,
     EngineConfig,
@@ -44,9 +46,11 @@ class Config(BaseSettings):
     grpc: GrpcConfig = GrpcConfig()
     bus: BusConfig = BusConfig()
     sweep: SweepConfig = SweepConfig()
+    feeds: FeedsConfig = FeedsConfig()
     engine: EngineConfig = EngineConfig()
     originals: OriginalsConfig = OriginalsConfig()
     retry: RetryConfig = RetryConfig()
+    releases: ReleasesConfig = ReleasesConfig()
     hook_check: HookCheckConfig = HookCheckConfig()
     hook: tuple[HookConfig, ...] = ()
     caller: tuple[CallerConfig, ...] = ()

@@ -4,16 +4,26 @@ them. The last two are foreign text: nothing but these keys, and of bounded size
 import tomllib
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 from hookfetch.core.errors import ConfigurationError
 from hookfetch.core.globs import Glob
 from hookfetch.core.policy import PROJECT_FILE, PolicyKeys, PolicyRule, Reaction
+from hookfetch.core.said_feeds import checked
 
 _MOST_RULES = 200
 _MOST_GLOBS = 100  # of a rule
 _LONGEST_GLOB = 500  # characters
 _LONGEST_REASON = 300
+_LONGEST_FEED = 1000
 
 _DAY = 86400
 
@@ -32,6 +42,9 @@ class PolicyKeysConfig(BaseModel):
     minimum_age: Seconds | None = None
     rewritten_branch: Reaction | None = None
     moved_tag: Reaction | None = None
+    feed: Annotated[str, StringConstraints(max_length=_LONGEST_FEED), AfterValidator(checked)] | None = None
+    series: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.*?_+~-]{1,60}$")] | None = None
+    prereleases: bool | None = None
 
     def keys(self) -> PolicyKeys:
         """Return the keys as a value."""

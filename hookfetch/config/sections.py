@@ -18,6 +18,7 @@ from hookfetch.config.access import GrantConfig
 from hookfetch.config.caches import SourceCaches
 from hookfetch.config.policy import PolicyConfig
 from hookfetch.config.secret import read_secret
+from hookfetch.config.supplied import SuppliedConfig
 from hookfetch.core.errors import ConfigurationError
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
@@ -75,7 +76,8 @@ class GrpcConfig(_Section):
     certificate that it signed. `anonymous` is what those may who show nothing: everything if it is left out,
     no `[[caller]]` is there and nobody else can reach the address, and else nothing.
     `max_message` is the bytes of a request, `streams` the calls at once of a connection, `calls_per_caller`
-    of a caller, `work_per_caller` those of them that ask for work or change something."""
+    of a caller, `work_per_caller` those of them that ask for work or change something. Of elements of its own
+    a caller brings `supplied_at_once`, `supplied_per_minute` and `supplied_per_hour`."""
 
     listen: Listen = "127.0.0.1:50052"
     tls_cert: Path | None = None
@@ -86,6 +88,9 @@ class GrpcConfig(_Section):
     streams: Annotated[int, Field(gt=0)] = 2000
     calls_per_caller: Annotated[int, Field(gt=0)] = 2000
     work_per_caller: Annotated[int, Field(gt=0)] = 200
+    supplied_at_once: Annotated[int, Field(ge=0)] = 4
+    supplied_per_minute: Annotated[int, Field(ge=0)] = 30
+    supplied_per_hour: Annotated[int, Field(ge=0, le=10_000)] = 300
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> "GrpcConfig":
@@ -186,7 +191,8 @@ class EngineConfig(_Section):
     after `recycle_after` jobs. An upstream that sends nothing for `stall` seconds is given up, and one that
     drips for twice as long. Without `shortcut` every source is staged by BuildStream itself.
     Of originals and what is known of staged sources at most `mirrors_bytes` are kept, and of staged sources
-    at most `cache_bytes` by each process."""
+    at most `cache_bytes` by each process. An archive of a new release has at most `archive_bytes`. A client's
+    element has `supplied_deadline` and `supplied_bytes`."""
 
     processes: Annotated[int, Field(gt=0, le=32)] = 2
     deadline: Annotated[float, Field(gt=0)] = 1200.0
@@ -195,7 +201,10 @@ class EngineConfig(_Section):
     shortcut: bool = True
     cache_lease: Annotated[float, Field(ge=0)] = 3600.0  # seconds; shorter than what the source cache expires
     mirrors_bytes: Annotated[int, Field(ge=0)] = 50 * 1024**3
+    archive_bytes: Annotated[int, Field(ge=1)] = 8 * 1024**3
     cache_bytes: Annotated[int, Field(ge=1024**2)] = 10 * 1024**3
+    supplied_deadline: Annotated[float, Field(gt=0)] = 300.0
+    supplied_bytes: Annotated[int, Field(ge=1024**2)] = 2 * 1024**3
 
 
 class RetryConfig(_Section):
@@ -265,6 +274,7 @@ class ProjectConfig(_Section):
     options: dict[str, str] = {}
     targets: tuple[str, ...] = ("**.bst",)
     policy: tuple[PolicyConfig, ...] = ()
+    supplied: SuppliedConfig = SuppliedConfig()
 
     @field_validator("repository")
     @classmethod

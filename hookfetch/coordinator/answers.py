@@ -10,11 +10,16 @@ from functools import partial
 
 import structlog
 
+from hookfetch.coordinator import content
+from hookfetch.coordinator.feed_answers import asked_now, page_of_feeds
 from hookfetch.coordinator.loader import Loader
+from hookfetch.core.asset_questions import UsersAsked, UsersTold, users
 from hookfetch.core.codec import Answered, Asked, dump_answer, load_question
+from hookfetch.core.feed_questions import FeedCheckAsked, FeedCheckTold, FeedsAsked, FeedsTold
 from hookfetch.core.globs import Glob
 from hookfetch.core.jobs import CalledOff
 from hookfetch.core.ports import Bus, Message, Subscription
+from hookfetch.core.project_questions import ContentAsked, FollowersAsked, PlaceAsked, ProjectsAsked
 from hookfetch.core.questions import (
     ENTRIES_MOST,
     EVENTS_MOST,
@@ -38,12 +43,14 @@ from hookfetch.core.recipe_questions import RecipeAsked, RecipeTold
 from hookfetch.core.recipes import job_name
 from hookfetch.core.repository import identify
 from hookfetch.core.sources import Source
+from hookfetch.core.standing import ElementStanding
 from hookfetch.core.tracking import rules
 from hookfetch.core.why import sentence, shown
-from hookfetch.store import hooked, jobs, outage, pause, recipes, refs, story
+from hookfetch.store import hooked, jobs, moves, outage, pause, recipes, refs, story
 from hookfetch.store.database import Database
 from hookfetch.store.observed import observed
 from hookfetch.store.standing import standing
+from hookfetch.upstreams.feed_status import FeedBoard
 
 _log = structlog.get_logger(__name__)
 
@@ -62,6 +69,7 @@ class Answers:
         loader: Loader,
         epoch: Callable[[], int],
         clock: Callable[[], float],
+        feeds: FeedBoard | None = None,
     ) -> None:
         self._project = project
         self._database = database
@@ -69,6 +77,7 @@ class Answers:
         self._loader = loader
         self._epoch = epoch
         self._clock = clock
+        self._feeds = feeds or FeedBoard()
         self._subscription: Subscription | None = None
 
     async def start(self) -> None:
@@ -84,10 +93,23 @@ class Answers:
         question = load_question(message.body)
         if isinstance(question, CalledOff) or not self._epoch():
             return
+        if isinstance(question, FeedCheckAsked):
+            await self._check_feeds(question)
+            return
         answer = await self._database.run(partial(self._answer, question=question))
         if answer is not None:
             body = dump_answer(answer)
             await self._bus.publish_reply(question.reply_to, Message(id=question.id, body=body))
+
+    async def _check_feeds(self, question: FeedCheckAsked) -> None:
+        if question.project == self._project:
+            told = FeedCheckTold(
+                project=self._project,
+                epoch=self._epoch(),
+                at=self._clock(),
+                feeds=asked_now(self._feeds, question),
+            )
+            await self._bus.publish_reply(question.reply_to, Message(id=question.id, body=dump_answer(told)))
 
     def _answer(self, db: sqlite3.Connection, question: Asked) -> Answered | None:
         match question:
@@ -106,8 +128,17 @@ class Answers:
                 return self._state(db)
             case RecipeAsked(projects=projects) if self._project in projects:
                 return self._recipe(db, question.key)
+            case UsersAsked(projects=projects) if self._project in projects:
+                index = self._loader.index
+                found = () if index is None else users(index.elements(), question)
+                return UsersTold(project=self._project, epoch=self._epoch(), users=found)
+            case ProjectsAsked() | ContentAsked() | FollowersAsked() | PlaceAsked():
+                return content.told(db, self._project, self._epoch(), self._loader, question)
             case ElementsAsked(projects=projects) if not projects or self._project in projects:
                 return self._elements(db, question)
+            case FeedsAsked(projects=projects) if self._project in projects:
+                told = page_of_feeds(db, self._feeds, self._loader, self._project, question)
+                return FeedsTold(project=self._project, epoch=self._epoch(), feeds=told)
             case _:
                 return None
 
@@ -149,7 +180,7 @@ class Answers:
         globs = [Glob(text) for text in question.globs]
         found = [
             each
-            for each in standing(db, self._clock())
+            for each in _all_standing(db, self._clock())
             if (not question.states or each.state in question.states)
             and (not globs or any(glob.matches(each.element) for glob in globs))
         ]
@@ -195,7 +226,13 @@ class Answers:
         )
         stays = self._loader.policy.stays(question.element)
         mistake = None if element is None else element.mistake
-        return replace(report, summary=sentence(report, stays, mistake))
+        return replace(report, summary=sentence(report, stays, mistake, moves.of(db, question.element)))
+
+
+def _all_standing(db: sqlite3.Connection, now: float) -> list[ElementStanding]:
+    """Return what has an open job, and what beside that has a release that could not be taken."""
+    found = {each.element: each for each in (*moves.standing(db, now), *standing(db, now))}
+    return sorted(found.values(), key=lambda each: (each.rank, each.element))
 
 
 def _source(db: sqlite3.Connection, source: Source, proposed: str | None) -> SourceReport:

@@ -19,11 +19,12 @@ from hookfetch.coordinator.recovery import recover
 from hookfetch.coordinator.rest import Rest
 from hookfetch.coordinator.view import StoredState
 from hookfetch.core.codec import dump_question, dump_reply, load_event
-from hookfetch.core.commands import Answer
 from hookfetch.core.errors import Replaced, Temporary
-from hookfetch.core.events import Event, Fact, PauseRequested, ResumeRequested, SweptFact
-from hookfetch.core.jobs import CalledOff
+from hookfetch.core.events import Event, Fact, SweptFact
+from hookfetch.core.jobs import CalledOff, Progress, Reloaded, Reply
+from hookfetch.core.moves import Patience
 from hookfetch.core.observation import RefFact, is_swept
+from hookfetch.core.operator_requests import PauseRequested, ResumeRequested
 from hookfetch.core.ports import Bus, Message, Subscription
 from hookfetch.core.state import RetryPolicy
 from hookfetch.handlers import decide
@@ -51,6 +52,7 @@ class Coordinator:
         retry: RetryPolicy,
         lease: float,
         clock: Callable[[], float],
+        patience: Patience = Patience(),  # noqa: B008 (frozen)
     ) -> None:
         """`lease` is how many seconds a job may be with the workers before it is handed out again."""
         self._project = project
@@ -58,6 +60,7 @@ class Coordinator:
         self._bus = bus
         self._loader = loader
         self._retry = retry
+        self._patience = patience
         self._clock = clock
         self._outbox = Outbox(project=project, database=database, bus=bus, loader=loader, clock=clock)
         self._lease = lease
@@ -162,12 +165,14 @@ class Coordinator:
             if not await self._outbox.empty(_TOLD_WITHIN):
                 _log.warning("pause not published yet", project=self._project, delivery_id=execution.cause)
         self._outbox.wake()
-        if execution.reload:
-            self._loader.reload(execution.cause)
+        if (reload := execution.reload) is not None:
+            await self._reload(execution.cause, event.id, reload.reply_to)
         if execution.called_off:
             await self._call_off(CalledOff(id=event.id, epoch=self._epoch, attempts=execution.called_off))
-        for answer in execution.answers:
-            await self._send(answer)
+        for each in execution.answers:
+            await self._send(each.reply_to, each.reply.request_id, each.reply)
+        for reply_to, progress in execution.told:
+            await self._send(reply_to, f"{event.id}/{progress.job_id}", progress)
 
     def _decide_and_store(self, db: sqlite3.Connection, event: Event) -> Execution | None:
         now = self._clock()
@@ -185,7 +190,10 @@ class Coordinator:
             unhealthy=self._loader.unhealthy,
             epoch=self._epoch,
             retry=self._retry,
+            patience=self._patience,
             policy=self._loader.policy,
+            supplied_rules=self._loader.supplied_rules,
+            aliases=self._loader.aliases,
         )
         commands = decide(event, state)
         execution = Execution(
@@ -216,12 +224,27 @@ class Coordinator:
             # nothing: what it says of the attempt is stale.
             _log.warning("not called off", jobs=list(called_off.attempts), reason=str(error))
 
-    async def _send(self, answer: Answer) -> None:
-        message = Message(id=answer.reply.request_id, body=dump_reply(answer.reply))
+    async def _reload(self, cause: str, request_id: str, reply_to: str | None) -> None:
+        if reply_to is None:
+            self._loader.reload(cause)
+        elif not self._loader.reload(cause, partial(self._reloaded, request_id, reply_to)):
+            reason = f"as many as may wait for {self._project} to be loaded already"
+            reply = Reply(request_id=request_id, outcome="unavailable", element="", reason=reason)
+            await self._send(reply_to, request_id, reply)
+
+    async def _reloaded(self, request_id: str, reply_to: str, loaded: Reloaded | str) -> None:
+        """Tell a client what a load found, or why the branch does not load."""
+        if isinstance(loaded, str):
+            reply = Reply(request_id=request_id, outcome="failed", element="", reason=loaded)
+        else:
+            reply = Reply(request_id=request_id, outcome="reloaded", element="", reloaded=loaded)
+        await self._send(reply_to, request_id, reply)
+
+    async def _send(self, reply_to: str, message_id: str, told: Reply | Progress) -> None:
         try:
-            await self._bus.publish_reply(answer.reply_to, message)
+            await self._bus.publish_reply(reply_to, Message(id=message_id, body=dump_reply(told)))
         except Temporary as error:  # the client's own deadline ends its wait; asking again is harmless
-            _log.warning("reply lost", request_id=answer.reply.request_id, reason=str(error))
+            _log.warning("reply lost", request_id=message_id, reason=str(error))
 
 
 async def _for_ever(work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -4,26 +4,31 @@ and binds its queue to exactly the repositories that its elements follow. Never 
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 
 import structlog
 
 from hookfetch.core.entries import RefLanded, RefSuperseded
 from hookfetch.core.errors import HookfetchError, Replaced
+from hookfetch.core.jobs import Reloaded
 from hookfetch.core.matching import Index
 from hookfetch.core.own import OwnBranch
 from hookfetch.core.policy import Policy
 from hookfetch.core.ports import Bus, Engine
 from hookfetch.core.repository import routing_key
 from hookfetch.core.sources import LoadedProject
+from hookfetch.core.supplied import SuppliedRules
 from hookfetch.store import ahead, bindings, log, recipes, refs, takeover
 from hookfetch.store.database import Database
 
 _log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 300.0
-_CAUSES_MOST = 100  # deliveries behind one load
+_CAUSES_MOST = 100  # deliveries, and clients, behind one load
+
+Answer = Callable[[Reloaded | str], Awaitable[None]]
 
 
 class Loader:
@@ -42,9 +47,11 @@ class Loader:
         policy: Policy | None = None,
         own: OwnBranch | None = None,
         fetches_ahead: bool = False,
+        supplied_rules: SuppliedRules | None = None,
     ) -> None:
         """`policy` is what is configured; the project's own word comes to it with each load. With
-        `fetches_ahead` the sources of new and changed elements are fetched after a load."""
+        `fetches_ahead` the sources of new and changed elements are fetched after a load. `supplied_rules` are
+        for clients' own elements, of which none is taken without them."""
         self._project = project
         self._engine = engine
         self._bus = bus
@@ -54,14 +61,22 @@ class Loader:
         self._loaded: LoadedProject | None = None
         self._asked = asyncio.Event()
         self._causes: dict[str, None] = {}
+        self._answers: list[Answer] = []
         self._configured = policy or Policy()
         self.policy = self._configured
         self.own = own
+        self.supplied_rules = supplied_rules or SuppliedRules()
         self.index: Index | None = None
         self.revision: str | None = None
         self.unhealthy: str | None = "the project is still being loaded"
         self.ready = asyncio.Event()  # set once there is an index
         self.log_id = ""
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Return what the project's own aliases stand for, as it was loaded last."""
+        tables = () if self._loaded is None else self._loaded.aliases[:1]
+        return MappingProxyType({alias.name: alias.address for table in tables for alias in table.aliases})
 
     async def restore_bindings(self) -> None:
         """Bind what the last good load bound, and the project's own repository, so that nothing goes past
@@ -70,11 +85,17 @@ class Loader:
         own = () if self.own is None else (routing_key(self.own.repository),)
         await self._bus.bind(self._project, known.union(own))
 
-    def reload(self, cause: str) -> None:
-        """Load again as soon as may be: the delivery or sweep `cause` told of the project's branch."""
+    def reload(self, cause: str, answer: Answer | None = None) -> bool:
+        """Load again as soon as may be: the delivery, sweep or request `cause` told of the project's branch.
+        `answer` is told what that load found, or why there is none; False when as many wait as may."""
         if len(self._causes) < _CAUSES_MOST:
             self._causes[cause] = None
         self._asked.set()
+        if answer is not None:
+            if len(self._answers) >= _CAUSES_MOST:
+                return False
+            self._answers.append(answer)
+        return True
 
     async def keep(self, on_loaded: Callable[[], None]) -> None:
         """For ever: load when it is asked for and, while that fails, again with growing pauses (2 s to
@@ -96,6 +117,27 @@ class Loader:
         """Load the branch as it is now; return whether the project is healthy. Replaced when another
         coordinator has taken over meanwhile."""
         self._asked.clear()
+        answers, self._answers = self._answers, []
+        before = self._loaded
+        try:
+            healthy = await self._attempt()
+        except BaseException:
+            self._answers = [*answers, *self._answers]  # for the load that comes next
+            raise
+        if answers:
+            await self._tell(answers, before)
+        return healthy
+
+    async def _tell(self, answers: Sequence[Answer], before: LoadedProject | None) -> None:
+        """Tell who asked for the load that was just done what it changed, or why it was in vain."""
+        if self.unhealthy is None and self._loaded is not None:
+            found: Reloaded | str = _compared(before, self._loaded)
+        else:
+            found = self.unhealthy or "the project does not load"
+        for answer in answers:
+            await answer(found)
+
+    async def _attempt(self) -> bool:
         causes = tuple(self._causes)
         try:
             if self.index is None and self.own is not None:
@@ -188,3 +230,14 @@ class Loader:
         # Here, between two uses of the store: who hands out its jobs finds their elements in the index.
         self._loaded, self.index, self.revision, self.policy = loaded, index, loaded.revision, policy
         return len(landed), len(superseded), waiting
+
+
+def _compared(before: LoadedProject | None, after: LoadedProject) -> Reloaded:
+    had = {} if before is None else {element.name: element for element in before.elements}
+    has = {element.name: element for element in after.elements}
+    return Reloaded(
+        revision=after.revision,
+        added=len(has.keys() - had.keys()),
+        changed=sum(has[name] != had[name] for name in has.keys() & had.keys()),
+        removed=len(had.keys() - has.keys()),
+    )

@@ -7,17 +7,20 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 import structlog
 
+from hookfetch.coordinator.ending import Told, end_unsent
 from hookfetch.coordinator.loader import Loader
-from hookfetch.core.codec import dump_job, dump_record, load_record
+from hookfetch.core.codec import dump_job, dump_record, dump_reply, load_record
 from hookfetch.core.entries import PauseChanged
 from hookfetch.core.errors import Replaced, Temporary
-from hookfetch.core.jobs import CacheUse, Job, basis, starting_refs
+from hookfetch.core.jobs import CacheUse, Job, Progress, Reply, basis, starting_refs
 from hookfetch.core.ports import Bus, Message
 from hookfetch.core.recipes import key_of
-from hookfetch.store import handed, jobs, log, outage, pause, recipes, refs, story
+from hookfetch.core.supplied import is_supplied
+from hookfetch.store import handed, jobs, log, moves, outage, pause, recipes, refs, supplied
 from hookfetch.store.database import Database
 
 _log = structlog.get_logger(__name__)
@@ -29,6 +32,7 @@ MOST_QUEUED = 16  # of those, on their way to a worker
 _ENTRIES_AT_ONCE = 256
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _LONGEST_IDLE = 60.0
+_GONE = "the element left the project"
 
 
 class Outbox:
@@ -113,7 +117,9 @@ class Outbox:
     async def _publish_jobs(self) -> None:
         if self._loader.index is None:
             return
-        due = await self._database.run(self._hand_out)
+        due, told = await self._database.run(self._hand_out)
+        for reply_to, each in told:
+            await self._tell(reply_to, each)
         for position, job in enumerate(due):
             try:
                 await self._bus.publish_job(
@@ -127,9 +133,18 @@ class Outbox:
                 await self._database.run(again)
                 raise
 
-    def _hand_out(self, db: sqlite3.Connection) -> list[Job]:
+    async def _tell(self, reply_to: str, told: Reply | Progress) -> None:
+        name = told.request_id if isinstance(told, Reply) else f"{told.job_id}/{told.state}"
+        try:
+            await self._bus.publish_reply(reply_to, Message(id=name, body=dump_reply(told)))
+        except Temporary as error:  # as for every reply: asking again is harmless
+            _log.warning("reply lost", request_id=name, reason=str(error))
+
+    def _hand_out(self, db: sqlite3.Connection) -> tuple[list[Job], list[Told]]:
+        """Return the jobs that go out, and what clients are told of those that are over before they do."""
         assert self._loader.index is not None
         found: list[Job] = []
+        told: list[Told] = []
         now, paused = self._clock(), pause.paused(db) is not None
         away = outage.current(db)
         cache: CacheUse = "use" if away is None or away.since is None else "away"
@@ -137,20 +152,32 @@ class Outbox:
             cache = "probe"  # the first one that goes out; the others wait for what it finds
             if (first := jobs.held_for_cache(db, now, paused=paused)) is not None:
                 jobs.let_go(db, first)
+        moves.wake(db, now)
         for due in jobs.hand_out(db, now, MOST_OUTSTANDING, queued=MOST_QUEUED, paused=paused):
+            if is_supplied(due.element):
+                found.append(self._of_client(db, due, cache))
+                continue
             if (key := key_of(due.element)) is not None:
-                found += self._of_recipe(db, due, key, cache)
+                job = self._of_recipe(db, due, key, cache)
+                if job is not None:
+                    found.append(job)
+                else:
+                    told += end_unsent(db, due.id, due.element, "failed", "no recipe any more", now)
                 continue
             element = self._loader.index.element(due.element)
             policy, stays = self._loader.policy.of(due.element), self._loader.policy.stays(due.element)
-            over = "the element left the project" if element is None else stays if policy.ignore else None
+            over = _GONE if element is None else stays if policy.ignore else None
             if element is None or over is not None:
-                log.conclude_causes(db, due.id, "nothing to do", over)
-                story.remember_end(db, due.id, "nothing to do", over, now, None)
-                jobs.finish(db, due.id)
+                outcome: Literal["failed", "unknown_element"] = (
+                    "unknown_element" if element is None else "failed"
+                )
+                told += end_unsent(db, due.id, due.element, outcome, over or _GONE, now)
+                moves.forget(db, due.element)
                 continue
-            starting = starting_refs(element, refs.proposed(db, due.element))
-            handed.give(db, due.id, basis(element, starting))
+            starting = starting_refs(element, refs.proposed(db, due.element), refs.moved(db, due.element))
+            moving = due.track and stays is None
+            move = moves.for_job(db, due.element, asked=due.interactive) if moving else None
+            handed.give(db, due.id, basis(element, starting, move))
             found.append(
                 Job(
                     id=due.id,
@@ -163,24 +190,21 @@ class Outbox:
                     revision=self._loader.revision,
                     priority="interactive" if due.interactive else "background",
                     cache=cache,
+                    move=move,
                 )
             )
             if cache == "probe":
                 outage.probing(db, now)
                 cache = "away"
-        return found
+        return found, told
 
-    def _of_recipe(
-        self, db: sqlite3.Connection, due: jobs.DueJob, key: str, cache: CacheUse
-    ) -> Sequence[Job]:
+    def _of_recipe(self, db: sqlite3.Connection, due: jobs.DueJob, key: str, cache: CacheUse) -> Job | None:
         """Return the job that follows the recipe for `key`, if there is (still) one."""
         recipe = recipes.find(db, key)
         if recipe is None:
-            log.conclude_causes(db, due.id, "nothing to do", "no recipe any more")
-            jobs.finish(db, due.id)
-            return ()
+            return None
         handed.give(db, due.id, due.element)
-        job = Job(
+        return Job(
             id=due.id,
             project=self._project,
             element=recipe.element,
@@ -193,7 +217,22 @@ class Outbox:
             # It is no probe: it may find all that it wants without asking the cache anything.
             cache="away" if cache == "probe" else cache,
         )
-        return (job,)
+
+    def _of_client(self, db: sqlite3.Connection, due: jobs.DueJob, cache: CacheUse) -> Job:
+        """Return the job for what a client brought."""
+        handed.give(db, due.id, due.element)
+        return Job(
+            id=due.id,
+            project=self._project,
+            element=due.element,
+            epoch=self.epoch,
+            attempt=due.attempt,
+            track=due.track,
+            revision=self._loader.revision,
+            priority="interactive",
+            cache="away" if cache == "probe" else cache,  # as for a recipe
+            supplied=supplied.find(db, due.element),
+        )
 
     async def _idle(self) -> None:
         due = await self._database.run(partial(_next_due, now=self._clock()))
@@ -214,7 +253,9 @@ def _put_back(db: sqlite3.Connection, due: Sequence[Job], now: float, reason: st
 
 def _next_due(db: sqlite3.Connection, now: float) -> float | None:
     paused = pause.paused(db) is not None
-    due, away = jobs.next_due(db, paused=paused), outage.current(db)
+    away = outage.current(db)
+    jobs_due, moves_due = jobs.next_due(db, paused=paused), None if paused else moves.next_due(db)
+    due = min((each for each in (jobs_due, moves_due) if each is not None), default=None)
     if away is None or jobs.held_for_cache(db, now, paused=paused) is None:
         return due
     return away.probe_at if due is None else min(due, away.probe_at)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hookfetch.core.matching import Index
+from hookfetch.core.moves import Patience, PendingMove, SourceMove
 from hookfetch.core.observation import RemoteRef
 from hookfetch.core.outage import Outage
 from hookfetch.core.own import OwnBranch
@@ -15,7 +16,8 @@ from hookfetch.core.rewrites import Rewrite
 from hookfetch.core.sources import Ref
 from hookfetch.core.standing import ElementStanding
 from hookfetch.core.state import OpenJob, RetryPolicy, RunningJob
-from hookfetch.store import jobs, observed, outage, pause, recipes, refs, rewrites
+from hookfetch.core.supplied import SuppliedRules
+from hookfetch.store import jobs, moves, observed, outage, pause, recipes, refs, rewrites, supplied
 from hookfetch.store.standing import open_jobs, standing
 
 
@@ -30,7 +32,10 @@ class StoredState:
     unhealthy: str | None
     epoch: int
     retry: RetryPolicy
+    patience: Patience
     policy: Policy
+    supplied_rules: SuppliedRules
+    aliases: Mapping[str, str]
 
     @property
     def paused(self) -> bool:
@@ -54,6 +59,10 @@ class StoredState:
         """Return how what is cached under `key` can be made again."""
         return recipes.find(self.db, key)
 
+    def supplied_jobs(self) -> int:
+        """Return how many jobs for clients' own elements are open."""
+        return supplied.count(self.db)
+
     def rewrites(self, element: str) -> Sequence[Rewrite]:
         """Return the rewrites that `element` was warned of."""
         return rewrites.of(self.db, element)
@@ -65,6 +74,14 @@ class StoredState:
     def proposed(self, element: str) -> Mapping[int, Ref]:
         """Return the announced refs of `element` that differ from the branch's."""
         return refs.proposed(self.db, element)
+
+    def moved(self, element: str) -> Mapping[int, SourceMove]:
+        """Return what else than refs is announced of `element`."""
+        return refs.moved(self.db, element)
+
+    def pending_moves(self, element: str) -> Sequence[PendingMove]:
+        """Return the newer versions that `element` is to go to, or could not."""
+        return moves.of(self.db, element)
 
     def withdrawn(self, element: str) -> Mapping[int, Ref]:
         """Return the refs of `element` that a person put others in place of."""

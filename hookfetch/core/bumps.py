@@ -26,7 +26,8 @@ class NoBump(HookfetchError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Versioned:
-    """A source as it is written: its URL, and other keys that may hold the version (`base-dir`)."""
+    """A source as it is written: its URL, and other keys that may hold the version (`base-dir`). That of a
+    git source is in its `track`, where that is one tag."""
 
     url: str
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -71,21 +72,27 @@ def bumps(
     """
     if len(sources) > MAX_SOURCES:
         raise NoBump(f"the element has more than {MAX_SOURCES} sources")
-    before = [_expanded(source.url, variables) for source in sources]
+    before = [expanded(source.url, variables) for source in sources]
     wanted = [_targets(url, move, known_urls or {}) for url in before]
-    if not any(wanted):
-        raise NoBump(f"no source of the element has the version {move.old} in its URL")
+    followed = [move.is_in(expanded(source.keys.get("track", ""), variables)) for source in sources]
+    if not any(wanted) and not any(followed):
+        raise NoBump(f"no source of the element has the version {move.old} in its URL or tag")
     found = False
     for values in _values(sources, variables, move):
-        for urls in _all_urls(sources, {**variables, **values}, before, wanted, move):
-            found = True
-            yield Bump(
-                sources=tuple(
-                    Versioned(url=url, keys=_keys(source, move) if targets else source.keys)
-                    for source, url, targets in zip(sources, urls, wanted, strict=True)
-                ),
-                variables=values,
+        afterwards = {**variables, **values}
+        for urls in _all_urls(sources, afterwards, before, wanted, move):
+            moved = tuple(
+                Versioned(url=url, keys=_keys(source, move) if targets or follows else source.keys)
+                for source, url, targets, follows in zip(sources, urls, wanted, followed, strict=True)
             )
+            if any(
+                move.is_in(expanded(source.keys["track"], afterwards))
+                for source, follows in zip(moved, followed, strict=True)
+                if follows
+            ):
+                continue  # its tag would stay
+            found = True
+            yield Bump(sources=moved, variables=values)
     if not found:
         raise NoBump(
             f"the sources with version {move.old} cannot move to {move.new} together without changing others"
@@ -115,7 +122,8 @@ def _values(
     sources: Sequence[Versioned], variables: Mapping[str, str], move: Move
 ) -> Iterator[dict[str, str]]:
     """Yield what the variables in the sources' URLs may change to: first all that may, then fewer."""
-    names = list(dict.fromkeys(name for source in sources for name in _names(source.url, variables)))
+    texts = [text for source in sources for text in (source.url, source.keys.get("track", ""))]
+    names = list(dict.fromkeys(name for text in texts for name in _names(text, variables)))
     options = [(name, [*move.value(variables[name]), None]) for name in names if name in variables]
     choices = product(*([(name, value) for value in values] for name, values in options))
     for choice in islice(choices, _MAX_COMBINATIONS):
@@ -149,7 +157,7 @@ def _written(url: str, variables: Mapping[str, str], targets: Iterable[str], mov
         if not _VARIABLE.search(url):
             yield target
         else:
-            yield from islice((each for each in options if _expanded(each, variables) == target), 1)
+            yield from islice((each for each in options if expanded(each, variables) == target), 1)
 
 
 def _keys(source: Versioned, move: Move) -> dict[str, str]:
@@ -164,8 +172,9 @@ def _names(text: str, variables: Mapping[str, str], depth: int = _MAX_DEPTH) -> 
             yield from _names(variables[name], variables, depth - 1)
 
 
-def _expanded(text: str, variables: Mapping[str, str]) -> str:
-    """Return a text with its variables' values; a variable that is not known stays."""
+def expanded(text: str, variables: Mapping[str, str]) -> str:
+    """Return a text with its variables' values; a variable that is not known stays. NoBump where that has no
+    end."""
     for _ in range(_MAX_DEPTH):
         replaced = _VARIABLE.sub(lambda found: variables.get(found[1], found.group()), text)
         if len(replaced) > _MAX_URL:

@@ -4,20 +4,24 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from hookfetch.core.asset_questions import UsersAsked, UsersTold
+from hookfetch.core.delivery_questions import DeliveryAnswer, DeliveryQuestion
 from hookfetch.core.entries import Record
 from hookfetch.core.errors import Permanent
 from hookfetch.core.events import Event
-from hookfetch.core.jobs import CalledOff, Job, Reply
+from hookfetch.core.feed_questions import FeedCheckAsked, FeedCheckTold, FeedsAsked, FeedsTold
+from hookfetch.core.jobs import CalledOff, Job, Progress, Reply
+from hookfetch.core.project_questions import AboutProject, ToldOfProject
 from hookfetch.core.questions import AnyAnswer, AnyQuestion
 from hookfetch.core.recipe_questions import RecipeAsked, RecipeTold
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 _JOB = TypeAdapter(Job)
 _RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="type")])
-_REPLY = TypeAdapter(Reply)
-Asked = AnyQuestion | RecipeAsked
+_REPLY: TypeAdapter[Reply | Progress] = TypeAdapter(Annotated[Reply | Progress, Field(discriminator="type")])
+Asked = AnyQuestion | DeliveryQuestion | RecipeAsked | UsersAsked | AboutProject | FeedsAsked | FeedCheckAsked
 Told = Asked | CalledOff
-Answered = AnyAnswer | RecipeTold
+Answered = AnyAnswer | DeliveryAnswer | RecipeTold | UsersTold | ToldOfProject | FeedsTold | FeedCheckTold
 _QUESTION: TypeAdapter[Told] = TypeAdapter(Annotated[Told, Field(discriminator="type")])
 _ANSWER: TypeAdapter[Answered] = TypeAdapter(Annotated[Answered, Field(discriminator="type")])
 
@@ -64,13 +68,13 @@ def load_record(data: bytes) -> Record:
     return _load(_RECORD, data)
 
 
-def dump_reply(reply: Reply) -> bytes:
-    """Return a reply as one line of JSON."""
+def dump_reply(reply: Reply | Progress) -> bytes:
+    """Return what an inbox is told as one line of JSON."""
     return _REPLY.dump_json(reply)
 
 
-def load_reply(data: bytes) -> Reply:
-    """Return the reply in `data`; Permanent when it is none."""
+def load_reply(data: bytes) -> Reply | Progress:
+    """Return what an inbox was told; Permanent when it is neither a reply nor progress."""
     return _load(_REPLY, data)
 
 

@@ -3,21 +3,24 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from hookfetch.core.cache_commands import CacheCommand
 from hookfetch.core.jobs import Change, Priority, Reply
+from hookfetch.core.moves import Upgrade, WantedMove
 from hookfetch.core.recipes import Recipe
 from hookfetch.core.repository import RepositoryId
 from hookfetch.core.rewrites import Rewrite
+from hookfetch.core.supplied import SuppliedSource
 
 Outcome = Literal["done", "nothing to do", "coalesced", "set aside", "stale"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """A client who waits for an answer: its request and its inbox."""
+    """A client who waits for an answer, or watches: its request and its inbox."""
 
     request_id: str
     reply_to: str
-    wants: Literal["track", "fetch"]
+    wants: Literal["track", "fetch", "watch"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +38,10 @@ class Refresh:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reload:
-    """Load the project's branch again: something happened to it. Not stored, for whoever becomes the
-    coordinator loads it anyway."""
+    """Load the project's branch again: something happened to it, or the client with the inbox `reply_to`
+    wants it. Not stored, for whoever becomes the coordinator loads it anyway."""
+
+    reply_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,34 @@ class Announce:
     element_key: str | None
     source_keys: tuple[str, ...]
     job_id: str
+    upgrade: Upgrade | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """The next job of `element` moves it to a newer version, whatever became of an earlier release."""
+
+    element: str
+    wanted: WantedMove
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Postpone:
+    """The move of `element` to `version` was in vain, for `reason`; it is tried again after `delay` seconds,
+    or, without, not any more."""
+
+    element: str
+    version: str
+    reason: str
+    delay: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """`element` needs not move to `version` any more: it did, or follows its upstream there anyway."""
+
+    element: str
+    version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +144,21 @@ class BeginJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoteTracked:
+    """The refs of the job that runs are known; it goes on."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attend:
+    """`client` is told how the job stands until it is over, and it is none the more wanted for that."""
+
+    job_id: str
+    client: Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FinishJob:
     """The job is over; the events that caused it end with `outcome`."""
 
@@ -135,33 +183,6 @@ class RetryJob:
     job_id: str
     delay: float
     reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldForCache:
-    """The job waits until the source cache answers, and has not failed."""
-
-    job_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheIsAway:
-    """The source cache did not answer, for `reason`; it is asked again after `pause` seconds."""
-
-    reason: str
-    pause: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakeBackQueued:
-    """Jobs that are on their way to a worker are unwanted there; they go out anew."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheAnswers:
-    """The source cache is there again: what is held for it goes out. `proved`: it has taken something."""
-
-    proved: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +244,14 @@ class Remember:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeepSupplied:
+    """The job of this name is for `sources`, which a client brought; they are forgotten with it."""
+
+    name: str
+    sources: tuple[SuppliedSource, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
     """The project's background work rests until `Resume`; `by` is the address that asked."""
 
@@ -239,6 +268,9 @@ Command = (
     Refresh
     | Reload
     | Announce
+    | Want
+    | Postpone
+    | Arrived
     | RaiseAlarm
     | NoteTelling
     | Release
@@ -246,13 +278,12 @@ Command = (
     | Recall
     | Hear
     | BeginJob
+    | NoteTracked
+    | Attend
     | FinishJob
     | CallOff
     | RetryJob
-    | HoldForCache
-    | CacheIsAway
-    | TakeBackQueued
-    | CacheAnswers
+    | CacheCommand
     | SetAside
     | Withdraw
     | TryNow
@@ -260,6 +291,7 @@ Command = (
     | Answer
     | Conclude
     | Remember
+    | KeepSupplied
     | Pause
     | Resume
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hookfetch.core.jobs import Change
+from hookfetch.core.moves import Upgrade
 from hookfetch.core.sources import Ref
 
 AlarmKind = Literal["branch_rewound", "branch_deleted", "tag_moved", "tag_deleted"]
@@ -32,12 +33,13 @@ class Entry:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefUpdated(Entry):
     """An element's sources moved and are cached; `cached` is false only where the project has no
-    source cache."""
+    source cache. `upgrade` says of a newer version which it is."""
 
     changes: tuple[Change, ...]
     cached: bool
     element_key: str | None
     source_keys: tuple[str, ...]
+    upgrade: Upgrade | None = None
     type: Literal["ref_updated"] = "ref_updated"
 
 

@@ -7,9 +7,20 @@ forge's facts, so that A→B, B→A, A→B are three events and a redelivery is 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hookfetch.core.asset_requests import SourcesRequested
+from hookfetch.core.asset_requests import LookRequested, SourcesRequested
+from hookfetch.core.digests import Digest
+from hookfetch.core.job_requests import ReloadRequested, WatchRequested
+from hookfetch.core.moves import SourceMove, Unmoved, Upgrade
+from hookfetch.core.operator_requests import (
+    CancelRequested,
+    PauseRequested,
+    ReleaseRequested,
+    ResumeRequested,
+    RetryRequested,
+)
 from hookfetch.core.repository import RepositoryId
 from hookfetch.core.sources import Ref
+from hookfetch.core.supplied_requests import SuppliedRequested
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +118,27 @@ class FileChanged(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseFound(Fact):
+    """A feed tells of a release that `element`, on the version `current`, is to be updated to. Only the
+    poller says so, to its own project; whether it can be downloaded yet is not known.
+
+    `tag` as git has it, where the feed tells. `feed` is the address that was read; `urls` are the release's
+    files as the feed gives them, and `page` is where its notes are. `published` is in Unix seconds, by the
+    feed's clock.
+    """
+
+    element: str
+    current: str
+    version: str
+    feed: str
+    tag: str | None = None
+    page: str | None = None
+    published: float | None = None
+    prerelease: bool = False
+    type: Literal["release_found"] = "release_found"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pinged(Fact):
     """The forge tried the hook; nothing follows."""
 
@@ -115,12 +147,14 @@ class Pinged(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRef:
-    """A source's ref as a worker found it; `index` counts within the element."""
+    """A source's ref as a worker found it; `index` counts within the element. `moved` is what else is not as
+    the branch has it, since a newer version is announced, or is about to be."""
 
     index: int
     kind: str
     url: str | None
     ref: Ref
+    moved: SourceMove | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +190,9 @@ class JobTracked(JobReport):
 class JobDone(JobReport):
     """A worker finished an element. `cached` is true only if the remote source cache was asked and holds the
     whole tree of `refs`; false where the project has no cache. `revision` is as in the job. `descends` says
-    by a git source's index whether its new commit descends from the one the job began with, where known."""
+    by a git source's index whether its new commit descends from the one the job began with, where known. The
+    directories are those that are cached under the keys, where the job was to tell them. A job that was to
+    move the element says by `upgrade` that it did, or by `unmoved` why it only did all else."""
 
     refs: tuple[SourceRef, ...]
     cached: bool
@@ -165,6 +201,10 @@ class JobDone(JobReport):
     milliseconds: dict[str, float]
     revision: str | None = None
     descends: dict[int, bool] = field(default_factory=dict)
+    element_directory: Digest | None = None
+    source_directories: tuple[Digest | None, ...] = ()
+    upgrade: Upgrade | None = None
+    unmoved: Unmoved | None = None
     type: Literal["job_done"] = "job_done"
 
 
@@ -223,62 +263,10 @@ class RequestWithdrawn:
     type: Literal["request_withdrawn"] = "request_withdrawn"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PauseRequested:
-    """An operator at the address `by` asked that the project rest."""
-
-    id: str
-    reason: str
-    by: str
-    reply_to: str | None = None
-    type: Literal["pause_requested"] = "pause_requested"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeRequested:
-    """An operator at the address `by` asked that the project go on."""
-
-    id: str
-    by: str
-    reply_to: str | None = None
-    type: Literal["resume_requested"] = "resume_requested"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryRequested:
-    """An operator asked that `elements`, a name or a glob, be tried now, whatever they wait for."""
-
-    id: str
-    elements: str
-    reply_to: str | None = None
-    type: Literal["retry_requested"] = "retry_requested"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseRequested:
-    """An operator decided that `elements`, a name or a glob, are quarantined and held no more."""
-
-    id: str
-    elements: str
-    reply_to: str | None = None
-    type: Literal["release_requested"] = "release_requested"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelRequested:
-    """An operator at the address `by` asked that the open jobs of `elements`, a name or a glob, end."""
-
-    id: str
-    elements: str
-    by: str
-    reply_to: str | None = None
-    type: Literal["cancel_requested"] = "cancel_requested"
-
-
 UpstreamFact = (
     BranchPushed | TagPushed | BranchDeleted | TagDeleted | ReleasePublished | RepositoryMoved | Pinged
 )
-SweptFact = UpstreamFact | FileChanged
+SweptFact = UpstreamFact | FileChanged | ReleaseFound
 Event = (
     SweptFact
     | JobBegun
@@ -290,7 +278,11 @@ Event = (
     | TrackRequested
     | FetchRequested
     | SourcesRequested
+    | SuppliedRequested
+    | LookRequested
     | RequestWithdrawn
+    | WatchRequested
+    | ReloadRequested
     | PauseRequested
     | ResumeRequested
     | RetryRequested

@@ -82,6 +82,10 @@ class Index:
         """Return the element of this name, or None."""
         return self._elements.get(name)
 
+    def elements(self) -> Iterable[Element]:
+        """Return every element."""
+        return self._elements.values()
+
     def followers(self, repository: RepositoryId) -> tuple[Follower, ...]:
         """Return the sources that follow `repository`, by its own URL or as a mirror."""
         return self._followers.get(repository, ())

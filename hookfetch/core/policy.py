@@ -22,6 +22,8 @@ class ElementPolicy:
     `rewritten_branch` is for branches that were forced or deleted, `moved_tag` for tags that
     point elsewhere than before or are gone. A branch belongs to its authors and moves by nature;
     a tag is a promise, and one that is broken looks the same as an attack: a person decides.
+    `feed` is where its releases are told of (`said_feeds`), None: what is derived; `series` and
+    `prereleases` are as in `versions.Rules`.
     """
 
     pin: bool = False
@@ -31,6 +33,9 @@ class ElementPolicy:
     minimum_age: float = 0.0
     rewritten_branch: Reaction = "follow"
     moved_tag: Reaction = "hold"
+    feed: str | None = None
+    series: str | None = None
+    prereleases: bool | None = None
 
     @property
     def stays(self) -> bool:
@@ -62,6 +67,9 @@ class PolicyKeys:
     minimum_age: float | None = None
     rewritten_branch: Reaction | None = None
     moved_tag: Reaction | None = None
+    feed: str | None = None
+    series: str | None = None
+    prereleases: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

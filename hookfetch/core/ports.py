@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from hookfetch.core.delivery import Delivery
+from hookfetch.core.digests import Digest
 from hookfetch.core.events import SourceRef, UpstreamFact
 from hookfetch.core.jobs import Job, Priority
+from hookfetch.core.moves import Unmoved, Upgrade
 from hookfetch.core.sources import LoadedProject
 
 
@@ -153,8 +155,8 @@ class Bus(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """What the engine did for a job. `milliseconds` by step: track, fetch, push, prove.
-    `cached` is true only when the remote cache was asked and holds the whole tree. `descends`
-    is as in `JobDone`."""
+    `cached` is true only when the remote cache was asked and holds the whole tree. `descends`,
+    the directories and what became of a move are as in `JobDone`."""
 
     refs: tuple[SourceRef, ...]
     cached: bool
@@ -162,6 +164,10 @@ class Finished:
     source_keys: tuple[str, ...]
     milliseconds: Mapping[str, float]
     descends: Mapping[int, bool] = field(default_factory=dict)
+    element_directory: Digest | None = None
+    source_directories: tuple[Digest | None, ...] = ()
+    upgrade: Upgrade | None = None
+    unmoved: Unmoved | None = None
 
 
 OnTracked = Callable[[tuple[SourceRef, ...], float], Awaitable[None]]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hookfetch.core.commands import Outcome
-from hookfetch.core.kept import DeliveryFilter, DeliveryRecord, ToldFact
+from hookfetch.core.kept import ToldFact
 from hookfetch.core.outage import CacheOutage
 from hookfetch.core.standing import ElementStanding, ElementState
 
@@ -17,8 +17,6 @@ JOBS_MOST = 200
 ENTRIES_MOST = 200
 LAST_ENTRIES = 5
 PAGE_MOST = 100
-REPLAYS_MOST = 20
-RECEPTIONS_MOST = 100
 FACTS_ASKED_MOST = 2000
 
 
@@ -39,19 +37,6 @@ class StoryAsked(Question):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveriesAsked(Question):
-    """Which deliveries were accepted? Ingresses answer with their newest, at most `PAGE_MOST`.
-
-    `before` goes on after a page: the `received_at` and id of its last record.
-    """
-
-    wanted: DeliveryFilter
-    limit: int
-    before: tuple[float, str] | None = None
-    type: Literal["deliveries_asked"] = "deliveries_asked"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomesAsked(Question):
     """How did these deliveries (at most `PAGE_MOST`) end, and which of `facts` (at most `FACTS_ASKED_MOST`),
     told to the bus lately, are still to be handled? Coordinators answer."""
@@ -59,15 +44,6 @@ class OutcomesAsked(Question):
     delivery_ids: tuple[str, ...]
     facts: tuple[ToldFact, ...] = ()
     type: Literal["outcomes_asked"] = "outcomes_asked"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayAsked(Question):
-    """Send a delivery the whole way again. Only the ingress of this name answers."""
-
-    ingress: str
-    delivery_id: str
-    type: Literal["replay_asked"] = "replay_asked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,25 +169,6 @@ class ProjectOutcomes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
-    """What one ingress knows of the deliveries that were asked for, newest first."""
-
-    ingress: str
-    records: tuple[DeliveryRecord, ...] = ()
-    type: Literal["accepted"] = "accepted"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
-    """A delivery was sent again under `delivery_id`, or could not be, for `refused`."""
-
-    delivery_id: str | None = None
-    refused: str | None = None
-    temporary: bool = False
-    type: Literal["replayed"] = "replayed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SeenRef:
     """A followed ref as the upstream held it when it was last seen to change."""
 
@@ -292,9 +249,5 @@ class ProjectElements:
     type: Literal["project_elements"] = "project_elements"
 
 
-AnyQuestion = (
-    StoryAsked | DeliveriesAsked | OutcomesAsked | ReplayAsked | WhyAsked | StateAsked | ElementsAsked
-)
-AnyAnswer = (
-    ProjectStory | ProjectOutcomes | Accepted | Replayed | ElementReport | ProjectReport | ProjectElements
-)
+AnyQuestion = StoryAsked | OutcomesAsked | WhyAsked | StateAsked | ElementsAsked
+AnyAnswer = ProjectStory | ProjectOutcomes | ElementReport | ProjectReport | ProjectElements

@@ -20,7 +20,8 @@ class Source:
     `index` counts from 0 within the element, across every source kind. `urls` are resolved:
     the primary URL first, then the project's mirrors of it. `track` holds the plugin's own
     tracking keys as written (`track`, `track-extra`, `track-tags`, `match`, `exclude`,
-    `ref-format`, `path`); `ref` is the committed ref.
+    `ref-format`, `path`); `ref` is the committed ref. `version` is that of an archive where the source says
+    it, `version_guess` what BuildStream takes for it where it does not.
     """
 
     index: int
@@ -29,6 +30,8 @@ class Source:
     track: Mapping[str, JsonValue] = field(default_factory=dict)
     ref: Ref = None
     directory: str | None = None
+    version: str | None = None
+    version_guess: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from hookfetch.core.commands import Client
 from hookfetch.core.matching import Index
+from hookfetch.core.moves import Patience, PendingMove, SourceMove
 from hookfetch.core.observation import RemoteRef
 from hookfetch.core.outage import Outage
 from hookfetch.core.own import OwnBranch
@@ -15,6 +16,7 @@ from hookfetch.core.repository import RepositoryId
 from hookfetch.core.rewrites import Rewrite
 from hookfetch.core.sources import Ref
 from hookfetch.core.standing import ElementStanding
+from hookfetch.core.supplied import SuppliedRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,10 @@ class ProjectState(Protocol):
         """Return the policy for elements that fail."""
 
     @property
+    def patience(self) -> Patience:
+        """Return how long a release is waited for that cannot be downloaded yet."""
+
+    @property
     def policy(self) -> Policy:
         """Return the project's policy."""
 
@@ -100,6 +106,17 @@ class ProjectState(Protocol):
     def recipe(self, key: str) -> Recipe | None:
         """Return how what is cached under `key` can be made again, None when that is not known (any more)."""
 
+    @property
+    def supplied_rules(self) -> SuppliedRules:
+        """Return what clients' own elements may have."""
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Return what the project's own aliases stand for."""
+
+    def supplied_jobs(self) -> int:
+        """Return how many jobs for clients' own elements wait or run."""
+
     def rewrites(self, element: str) -> Sequence[Rewrite]:
         """Return the rewrites that `element` was warned of, in order; past ones only for a while."""
 
@@ -108,6 +125,12 @@ class ProjectState(Protocol):
 
     def proposed(self, element: str) -> Mapping[int, Ref]:
         """Return the announced ref of each source of `element` that differs from the branch, by index."""
+
+    def moved(self, element: str) -> Mapping[int, SourceMove]:
+        """Return what else is announced of each source of `element` that is to be of a newer version."""
+
+    def pending_moves(self, element: str) -> Sequence[PendingMove]:
+        """Return the newer versions that `element` is to go to, or could not: one from each that it has."""
 
     def withdrawn(self, element: str) -> Mapping[int, Ref]:
         """Return the ref of each source of `element`, by index, in whose place a person put another one."""

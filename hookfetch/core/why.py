@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from hookfetch.core.kept import DeliveryRecord
+from hookfetch.core.moves import PendingMove
 from hookfetch.core.questions import ElementReport, Ended, StoryJob
 from hookfetch.core.sources import Ref
 from hookfetch.core.standing import CANCELLED
@@ -64,10 +65,17 @@ def end_of(record: DeliveryRecord | None, heard: Heard) -> tuple[End, str | None
     return "nothing to do", "no project has handled it: see `hookfetch dead list` if one should have"
 
 
-def sentence(report: ElementReport, stays: str | None = None, mistake: str | None = None) -> str:
+def sentence(
+    report: ElementReport,
+    stays: str | None = None,
+    mistake: str | None = None,
+    moves: Sequence[PendingMove] = (),
+) -> str:
     """Return why an element has not moved, the cause that matters most first. `stays` says by whose word it
-    is not to, `mistake` why its own policy is not heeded."""
-    said = _sentence(report, stays)
+    is not to, `mistake` why its own policy is not heeded, `moves` which releases could not be taken."""
+    said = " ".join(
+        (_sentence(report, stays), *(_of_release(move, report.now) for move in moves if move.tries))
+    )
     return said if mistake is None else f"{said} Its own policy is not heeded: {mistake}."
 
 
@@ -127,6 +135,15 @@ def _at_rest(report: ElementReport) -> str:
     if any(source.proposed is not None for source in report.sources):
         return "It is up to date: its newest ref is announced, and not yet in the branch."
     return "It is up to date: the branch holds its newest ref."
+
+
+def _of_release(move: PendingMove, now: float) -> str:
+    version, reason = move.wanted.version, move.reason
+    seen = _ago(now, move.found_at)
+    if not move.over:
+        again = "now" if move.due_at is None else f"in {_span(max(move.due_at - now, 0.0))}"
+        return f"Version {version}: seen, not downloadable yet, since {seen}; tried again {again}: {reason}."
+    return f"Version {version}, seen {seen}, is not taken: {reason}; `hookfetch track` tries it once more."
 
 
 def _failures(job: StoryJob) -> str:

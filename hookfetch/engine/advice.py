@@ -13,6 +13,7 @@ _GONE = "it is gone or not public: put its new url into the element"
 _MOVED = "it redirects without end, or where that is not followed: put its new url into the element"
 _UNREACHABLE = "the host cannot be reached from here: check its name in the url, or give the project a mirror"
 _PRIVATE = "if it is meant, have the project name it: in a url, an alias or a mirror"
+_CLOSED = "clients' elements lead to public hosts, and to those that the operator names for them"
 _GARBAGE = "what answers is no such server, or a broken one: check the url"
 
 _ADVICE: Sequence[tuple[re.Pattern[str], str]] = tuple(
@@ -56,7 +57,11 @@ def without_own_timeout(said: str) -> str:
     return _OWN_TIMEOUT.sub("", said)
 
 
-def advice(said: str) -> str | None:
+def advice(said: str, *, of_client: bool = False) -> str | None:
     """Return what to do about what a plugin, git or a library `said` of an upstream; None where it may be
-    anything else."""
-    return next((words for pattern, words in _ADVICE if pattern.search(said)), None)
+    anything else. Of an element `of_client`, which has neither the project's mirrors nor this service's
+    accounts, only why it may not go where it was to lead."""
+    words = next((words for pattern, words in _ADVICE if pattern.search(said)), None)
+    if of_client:
+        return _CLOSED if words == _PRIVATE else None
+    return words

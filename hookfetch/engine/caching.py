@@ -12,7 +12,7 @@ import structlog
 
 from hookfetch.cas.channel import Servers
 from hookfetch.cas.directories import Unsuited
-from hookfetch.cas.proof import RemoteCache
+from hookfetch.cas.proof import Directories, RemoteCache
 from hookfetch.core.errors import CacheAway, Temporary
 from hookfetch.engine import mirrors
 from hookfetch.engine import private_api as bst
@@ -83,6 +83,14 @@ class Caching:
             if not self._cache.holds(key):
                 raise StaleStorage("source cache: what was just pushed is not all there")
         return True
+
+    def directories(self, sources: Any) -> Directories | None:
+        """Return what is cached under the keys of `sources`, which were cached just now; None where it was
+        lost since. CacheAway when the cache is not there, Temporary when it does not speak its protocol."""
+        key = bst.element_key(sources)
+        assert self._cache is not None
+        assert key is not None
+        return self._cache.directories(key, list(map(bst.source_key, sources.sources())))
 
     @contextmanager
     def _blamed(self) -> Iterator[None]:

@@ -1,25 +1,30 @@
 """What a supervisor and its worker process say to each other: one line of JSON a message."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
 from hookfetch.config.caches import SourceCacheConfig
+from hookfetch.core.digests import Digest
 from hookfetch.core.events import SourceRef
 from hookfetch.core.jobs import CacheUse
+from hookfetch.core.moves import Unmoved, Upgrade, WantedMove
 from hookfetch.core.sources import LoadedProject
+from hookfetch.core.supplied import SuppliedRules, SuppliedSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mirrors:
     """Where originals are kept, below `state_dir`, and at most how many `bytes` of them. `accounts` are the
-    hosts that want one. A job waits `patience` seconds for another's mirror."""
+    hosts that want one. A job waits `patience` seconds for another's mirror, and for the downloads of a newer
+    version, of which each has at most `archive_bytes`."""
 
     state_dir: str
     bytes: int
     accounts: tuple[str, ...]
     patience: float
+    archive_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,7 @@ class Start:
     targets: tuple[str, ...]
     shortcut: bool
     mirrors: Mirrors
+    supplied: SuppliedRules = field(default_factory=SuppliedRules)
     type: Literal["start"] = "start"
 
 
@@ -66,13 +72,17 @@ class LookAhead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Do a job on one element of the project as it was loaded last; for it the look `looked` has begun."""
+    """Do a job on one element of the project as it was loaded last; for it the look `looked` has begun. With
+    `supplied` sources it is on those, and `element` is but a name."""
 
     element: str
     track: bool
     refs: tuple[SourceRef, ...]
     cache: CacheUse = "use"
+    tells_directories: bool = False
     looked: int | None = None
+    supplied: tuple[SuppliedSource, ...] = ()
+    move: WantedMove | None = None
     type: Literal["run"] = "run"
 
 
@@ -116,6 +126,10 @@ class Done:
     source_keys: tuple[str, ...]
     milliseconds: dict[str, float]
     descends: dict[int, bool]
+    element_directory: Digest | None = None
+    source_directories: tuple[Digest | None, ...] = ()
+    upgrade: Upgrade | None = None
+    unmoved: Unmoved | None = None
     spent: bool = False
     type: Literal["done"] = "done"
 

@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
 
 from hookfetch.config import EngineConfig
 from hookfetch.core.errors import Temporary
@@ -30,11 +30,21 @@ def in_flight(config: EngineConfig) -> int:
     return config.processes * (1 + _LOOKS)
 
 
-class Look(NamedTuple):
-    """A process that looks at the upstream for a job, and the number it knows that by."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A look for a job that waits, by a process that knows it by its `number`."""
 
     worker: WorkerProcess
     number: int
+
+    def begin(self, element: str) -> None:
+        """Have the process look at the upstreams of `element`."""
+        if self.worker.lives:
+            self.worker.look_ahead(LookAhead(number=self.number, element=element))
+
+    def waits_no_more(self) -> None:
+        """Let the process look for another job in the place of this one, which runs now or has left."""
+        self.worker.looks.discard(self.number)
 
 
 class Pool:
@@ -65,15 +75,14 @@ class Pool:
         ready = [
             worker
             for worker, whose in self._busy.items()
-            if whose == project and worker.loaded == loaded and worker.looks < _LOOKS and worker.lives
+            if whose == project and worker.loaded == loaded and len(worker.looks) < _LOOKS and worker.lives
         ]
-        return min(ready, key=lambda worker: worker.looks, default=None)
+        return min(ready, key=lambda worker: len(worker.looks), default=None)
 
-    def look_ahead(self, worker: WorkerProcess, element: str) -> Look:
-        """Have `worker` look at the upstreams of `element`. Its `looks` are the caller's to count."""
+    def look_by(self, worker: WorkerProcess) -> Look:
+        """Return a look by `worker` that has yet to begin, one of its `looks` until its job waits no more."""
         look = Look(worker, next(self._numbers))
-        if worker.lives:
-            worker.look_ahead(LookAhead(number=look.number, element=element))
+        worker.looks.add(look.number)
         return look
 
     @asynccontextmanager

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 from buildstream import _signals
@@ -87,8 +88,14 @@ def sources_of(element: Any) -> list[Any]:
     return list(element.sources())
 
 
-def fresh_sources(element: Any, refs: Sequence[RefKeys | None], loaded: Sequence[RefKeys | None]) -> Any:
-    """Return the element's sources made anew, each with its ref from `refs` (None: without one).
+def fresh_sources(
+    element: Any,
+    refs: Sequence[RefKeys | None],
+    loaded: Sequence[RefKeys | None],
+    given: Mapping[int, Mapping[str, str]] = MappingProxyType({}),
+) -> Any:
+    """Return the element's sources made anew, each with its ref from `refs` (None: without one), and with the
+    keys that it is `given` by its index in place of the loaded ones, variables resolved.
 
     Plugins and BuildStream remember paths, fetchers and answers for the ref they began with,
     so a source whose ref is changed in place may stage the content of the old one. `loaded`
@@ -97,17 +104,18 @@ def fresh_sources(element: Any, refs: Sequence[RefKeys | None], loaded: Sequence
     context = element._get_context()
     context.messenger.setup_new_action_context("fetch", element._get_full_name(), None)
     sources = ElementSources(context, element._get_project(), element)
-    for source, ref, committed in zip(sources_of(element), refs, loaded, strict=True):
-        sources.add_source(_fresh_source(source, ref or {}, committed or {}))
+    for index, (source, ref, committed) in enumerate(zip(sources_of(element), refs, loaded, strict=True)):
+        sources.add_source(_fresh_source(source, ref or {}, committed or {}, given.get(index, {})))
     sources.preflight()
     sources.update_resolved_state()
     return sources
 
 
-def _fresh_source(source: Any, ref: RefKeys, committed: RefKeys) -> Any:
+def _fresh_source(source: Any, ref: RefKeys, committed: RefKeys, given: Mapping[str, str]) -> Any:
     # BuildStream makes this source again from its configuration for each mirror it tries, so
     # the ref must stand where it will be read from: there, or in the project's refs.
     config = source._Source__config.clone()
+    _replace(config, given, given)
     place = _refs_node(source)
     if place is None:
         _replace(config, committed, ref)
@@ -170,9 +178,23 @@ def ref_keys(source: Any) -> RefKeys | None:
     return cast("RefKeys", node.strip_node_info())
 
 
+def variables_of(element: Any) -> dict[str, str]:
+    """Return the variables that hold for an element and its sources, each with those in it resolved."""
+    return dict(element._Element__variables)
+
+
 def configuration(source: Any) -> Any:
     """Return a source's configuration node, defaults composited and variables resolved."""
     return source._Source__config
+
+
+def version_guess(source: Any) -> str | None:
+    """Return the version that a source's own information gives, None where it gives none."""
+    try:
+        told = source.collect_source_info()
+    except Exception:  # noqa: BLE001 - plugins raise anything; a load does not fail for want of a version
+        return None
+    return next((str(each.version_guess) for each in told if each.version_guess is not None), None)
 
 
 def resolved_urls(source: Any, url: str) -> tuple[str, ...]:

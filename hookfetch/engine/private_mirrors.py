@@ -3,7 +3,8 @@ private names, as in `private_api`, and nothing that decides.
 """
 # ruff: noqa: SLF001 - this module is one of the places for it
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ class Keeper(Protocol):
 
 
 _keepers: WeakKeyDictionary[Any, Keeper] = WeakKeyDictionary()
+_keepers_of: dict[str, Keeper] = {}  # by an element's name
 
 
 def keep_mirrors(context: Any, keeper: Keeper) -> None:
@@ -28,9 +30,20 @@ def keep_mirrors(context: Any, keeper: Keeper) -> None:
     Source.get_mirror_directory = _mirror_directory
 
 
+@contextmanager
+def keep_mirrors_of(element: str, keeper: Keeper) -> Iterator[None]:
+    """Have `keeper` say it of the sources of one element, for a `with` block."""
+    _keepers_of[element] = keeper
+    try:
+        yield
+    finally:
+        del _keepers_of[element]
+
+
 def keeper_of(source: Any) -> Keeper | None:
     """Return who says where a source's plugin keeps its mirrors; None when BuildStream does."""
-    return _keepers.get(source._get_context())
+    own = _keepers_of.get(source._Source__element_name)
+    return own if own is not None else _keepers.get(source._get_context())
 
 
 def address_of(source: Any) -> str | None:
@@ -46,6 +59,14 @@ def address_of(source: Any) -> str | None:
 def file_directory(source: Any) -> Path | None:
     """Return where a plugin keeps files of a source's URL by their checksums; None for one that does not."""
     return Path(source._mirror_dir) if isinstance(source, DownloadableFileSource) else None
+
+
+def keep_file(source: Any, path: Path, digest: str, etag: str | None) -> None:
+    """Have a plugin find the file at `path`, in its own directory, as that of its URL with the SHA-256
+    `digest`, and ask for it again by `etag` alone."""
+    path.replace(source._get_mirror_file(digest))
+    if etag is not None:
+        source._store_etag(digest, etag)
 
 
 def with_those_made_of(source: Any, do: Callable[[Any], None]) -> None:

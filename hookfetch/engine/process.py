@@ -126,6 +126,7 @@ class Slot:
             raise Temporary(f"an earlier worker's mounts stay: {error}") from error
         shutil.rmtree(temporary_directory(token), ignore_errors=True)
         shutil.rmtree(self.directory / "cache" / "tmp", ignore_errors=True)
+        shutil.rmtree(self.directory / "supplied", ignore_errors=True)
         self._record.unlink()
 
     def release(self) -> None:
@@ -154,7 +155,7 @@ def temporary_directory(token: str) -> Path:
 
 class WorkerProcess:
     """A started worker. `loaded` names the load of the project it has made last, `jobs` is how
-    many it has done, `looks` how many jobs wait for it that it looks ahead for; all are the engine's to
+    many it has done, `looks` the looks ahead it makes for jobs that wait for it; all are the engine's to
     keep. A `spent` one is leaving by itself."""
 
     def __init__(self, process: asyncio.subprocess.Process, slot: Slot, token: str) -> None:
@@ -163,7 +164,7 @@ class WorkerProcess:
         self._slot = slot
         self.loaded: str | None = None
         self.jobs = 0
-        self.looks = 0
+        self.looks: set[int] = set()
         self.spent = False
         self._gone = asyncio.ensure_future(self._watch())
 
@@ -195,6 +196,12 @@ class WorkerProcess:
         worker = cls(process, slot, token)
         worker._send(REQUESTS.dump_json(replace(start, directory=str(slot.directory))))
         return worker
+
+    @property
+    def disk(self) -> tuple[Path, ...]:
+        """Return where its jobs put what they download and unpack."""
+        folder = self._slot.directory
+        return folder / "supplied", folder / "cache" / "tmp", temporary_directory(self._token)
 
     @property
     def pid(self) -> int:

@@ -34,6 +34,7 @@ from hookfetch.engine.messages import (
 )
 from hookfetch.engine.pool import Look, Pool
 from hookfetch.engine.process import WorkerProcess
+from hookfetch.engine.supplied_bounds import within_bounds
 from hookfetch.engine.version import check_buildstream
 
 _log = structlog.get_logger(__name__)
@@ -60,6 +61,7 @@ class BuildStreamEngine:
         self._mirrors = Mirrors(
             state_dir=str(state_dir),
             bytes=config.mirrors_bytes,
+            archive_bytes=config.archive_bytes,
             accounts=tuple(accounts),
             patience=config.deadline / 4,  # it may be waited for twice, and then there is the job to do
         )
@@ -100,6 +102,8 @@ class BuildStreamEngine:
 
         reply: Reply | None = None
         async with self._looking_ahead(job, may_begin) as look, self._turn(job, look) as worker:
+            if look is not None:
+                look.waits_no_more()
             if worker.loaded != self._wanted(job.project, job.revision):
                 loaded = await self._load(job.project, worker, job.revision)
                 if isinstance(loaded, NotLoaded):
@@ -114,9 +118,16 @@ class BuildStreamEngine:
                     track=job.track,
                     refs=job.refs,
                     cache=job.cache,
+                    tells_directories=job.tells_directories,
                     looked=look.number if look is not None and look.worker is worker else None,
+                    supplied=job.supplied,
+                    move=job.move,
                 )
-                reply = await worker.ask(run, tracked)
+                asking = worker.ask(run, tracked)
+                if job.supplied:
+                    most, seconds = self._config.supplied_bytes, self._config.supplied_deadline
+                    asking = within_bounds(asking, worker.disk, most, seconds)
+                reply = await asking
         if reply is None:
             raise Unwanted(f"{job.element}: this attempt is not wanted any more")
         if not isinstance(reply, Done):
@@ -128,6 +139,10 @@ class BuildStreamEngine:
             source_keys=reply.source_keys,
             milliseconds=reply.milliseconds,
             descends=reply.descends,
+            element_directory=reply.element_directory,
+            source_directories=reply.source_directories,
+            upgrade=reply.upgrade,
+            unmoved=reply.unmoved,
         )
 
     async def probe(self, project: str) -> None:
@@ -184,13 +199,14 @@ class BuildStreamEngine:
         if worker is None or not job.track or job.element not in known:
             yield None
             return
-        worker.looks += 1
+        look = self._pool.look_by(worker)
         try:
             if not await may_begin():
                 raise Unwanted(f"{job.element}: this attempt is not wanted any more")
-            yield self._pool.look_ahead(worker, job.element)
+            look.begin(job.element)
+            yield look
         finally:
-            worker.looks -= 1
+            look.waits_no_more()
 
     def _turn(self, job: Job, look: Look | None) -> AbstractAsyncContextManager[WorkerProcess]:
         at = None if look is None else look.worker
@@ -211,6 +227,7 @@ class BuildStreamEngine:
             targets=settings.targets,
             shortcut=self._config.shortcut,
             mirrors=self._mirrors,
+            supplied=settings.supplied.rules(),
         )
 
 

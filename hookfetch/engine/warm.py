@@ -3,7 +3,7 @@
 Tracking changes memory only; this module writes no file of the project.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -15,26 +15,29 @@ import structlog
 from hookfetch.core.egress import Place, named_by
 from hookfetch.core.errors import CacheAway, ElementError
 from hookfetch.core.events import SourceRef
-from hookfetch.core.refs import from_json, to_json
+from hookfetch.core.moves import SourceMove
 from hookfetch.core.sources import LoadedProject
 from hookfetch.engine import ancestry, mirrors
 from hookfetch.engine import private_api as bst
-from hookfetch.engine.addresses import is_remote, require_remote, require_remote_repositories
+from hookfetch.engine.addresses import require_remote, require_remote_repositories
 from hookfetch.engine.ahead import Ahead
 from hookfetch.engine.alias_use import aliases_in
+from hookfetch.engine.bumping.mover import Beginning, Mover
 from hookfetch.engine.caching import Caching, timed
-from hookfetch.engine.describing import describe, urls_of
+from hookfetch.engine.describing import describe, report, urls_of
 from hookfetch.engine.egress.git_egress import lead_through, rewritten_to, why
 from hookfetch.engine.egress.named import of_operator, write_named
 from hookfetch.engine.egress.naming import places_of
 from hookfetch.engine.egress.relay import Relay
 from hookfetch.engine.full_disk import is_full, make_room_on
-from hookfetch.engine.looks import Look
+from hookfetch.engine.made_anew import all_remote, fresh_sources, given, require_all_remote, starting_refs
 from hookfetch.engine.messages import Done, Run, Start
 from hookfetch.engine.private_loading import fetch_junction, full_name, load_project, remove_unused
 from hookfetch.engine.private_mirrors import watch_addresses
 from hookfetch.engine.project_policy import rules_of
 from hookfetch.engine.source_mirrors import SourceMirrors
+from hookfetch.engine.supplied import Supplied
+from hookfetch.engine.tracking import tracked
 from hookfetch.engine.user_configuration import FULL, write_user_configuration
 from hookfetch.engine.work_tree import WorkTree
 from hookfetch.originals.folder import Folder
@@ -67,10 +70,11 @@ class WarmProject:
         )
         self._caching = self._stack.enter_context(Caching(self._context, start, directory))
         self._kept = start.mirrors
+        credentials = Credentials.of_this_user(start.mirrors.accounts)
         self._mirrors = SourceMirrors(
             Folder.of(Path(start.mirrors.state_dir)),
             start.name,
-            Credentials.of_this_user(start.mirrors.accounts),
+            credentials,
             start.mirrors.patience,
         )
         self._mirrors.keep(self._context)
@@ -79,6 +83,17 @@ class WarmProject:
         self._relay = self._stack.enter_context(Relay())
         lead_through(self._relay, directory)
         self._ahead = Ahead(self._mirrors)
+        patience = start.mirrors.patience
+        self._mover = Mover(self._path, self._mirrors, start.mirrors.archive_bytes, patience)
+        self._supplied = Supplied(
+            context=self._context,
+            project=start.name,
+            folder=directory / "supplied",
+            rules=start.supplied,
+            credentials=credentials,
+            caching=self._caching,
+            log=self._log,
+        )
         self._elements: dict[str, Any] = {}
         self._committed: dict[str, list[bst.RefKeys | None]] = {}
 
@@ -127,7 +142,7 @@ class WarmProject:
 
     def _fetch_junction(self, junction: Any) -> None:
         name = full_name(junction)
-        _require_remote(name, junction)
+        require_all_remote(name, junction)
         self._name_places([junction], (url for each in bst.sources_of(junction) for url in urls_of(each)))
         try:
             sources = bst.sources_of(junction)
@@ -137,14 +152,14 @@ class WarmProject:
                 fetch_junction(junction)
         except bst.BuildStreamError as error:
             why = self.last_complaint()
-            reason = _one_line(str(error)) + (f": {why}" if why else "")
+            reason = " ".join(str(error).split()) + (f": {why}" if why else "")
             raise ElementError(f"the project behind {name} cannot be fetched: {reason}") from error
 
     def look_ahead(self, number: int, element: str) -> None:
         """Begin a look, as `Ahead`, for an element; nothing happens where it will be refused. From any
         thread."""
         loaded = self._elements.get(element)
-        if loaded is not None and _all_remote(loaded):
+        if loaded is not None and all_remote(loaded):
             self._ahead.begin(number, bst.sources_of(loaded))
 
     def run(self, job: Run, on_tracked: OnTracked) -> Done:
@@ -153,46 +168,80 @@ class WarmProject:
         ElementError when there is no such element or a ref is missing; Temporary when the
         source cache is not there; whatever BuildStream and its plugins raise is passed on.
         """
+        if job.supplied:
+            self._relay.forget()
+            return self._supplied.run(job, on_tracked)
         element = self._elements.get(job.element)
         if element is None:
             raise ElementError(f"{self._name} has no element {job.element}")
-        _require_remote(job.element, element)
+        require_all_remote(job.element, element)
         self._relay.forget()
-        with bst.recording(self._context, self._log), self._mirrors.held(bst.sources_of(element)):
-            return self._run(job, element, on_tracked)
+        with (
+            bst.recording(self._context, self._log),
+            self._mirrors.held(bst.sources_of(element)),
+            ExitStack() as holding,
+        ):
+            return self._run(job, element, on_tracked, holding)
 
-    def _run(self, job: Run, element: Any, on_tracked: OnTracked) -> Done:
+    def _run(self, job: Run, element: Any, on_tracked: OnTracked, holding: ExitStack) -> Done:
         milliseconds: dict[str, float] = {}
         committed = self._committed[job.element]
-        began = keys = _starting_refs(committed, job.refs)
-        sources = _fresh_sources(job.element, element, keys, committed)
+        fresh = partial(self._fresh, job.element, element, holding)
+        moves = {ref.index: ref.moved for ref in job.refs if ref.moved is not None}
+        began = keys = starting_refs(committed, job.refs)
+        made = unmoved = None
+        if job.move is not None:
+            with timed(milliseconds, "move"):
+                beginning = Beginning(keys, moves, fresh)
+                made, unmoved = self._mover.attempt(job.move, job.element, element, self._elements, beginning)
+        if made is not None:
+            moves, keys = dict(made.moves), made.keys
+        sources = fresh(keys, moves)
         if job.track:
             with timed(milliseconds, "track"):
                 # Before the mirrors are held: a look that is not at its end yet waits for them.
                 ahead = self._ahead.take(job.looked)
-                with self._mirrors.alone(sources.sources()):
-                    look = ahead or Look(sources.sources())
-                    mirrors.refresh_for_tracking(sources.sources(), look.refs_at)
-                    with look.told():
-                        bst.track(sources)
-            keys = [bst.ref_keys(source) for source in sources.sources()]
-            on_tracked(_report(sources, keys), milliseconds["track"])
-            sources = _fresh_sources(job.element, element, keys, committed)
+                if made is None:
+                    keys = tracked(self._mirrors, sources, ahead)
+            on_tracked(report(sources, keys, moves), milliseconds["track"])
+            sources = fresh(keys, moves)
         require_remote_repositories(job.element, keys)
         self._require_refs(job.element, sources)
         if job.cache == "away" and self._caching.is_there:
             raise CacheAway("source cache: left alone until it answers again")
         # Who asks for nothing else but that it be cached wants to be sure.
         cached = self._caching.have(sources, milliseconds, walk=not job.track)
+        directories = None
+        if cached and job.tells_directories:
+            with timed(milliseconds, "prove"):
+                directories = self._caching.directories(sources)
         mirrors.name_followed(sources.sources(), tracked=job.track)
         return Done(
-            refs=_report(sources, keys),
+            refs=report(sources, keys, moves),
             cached=cached,
             element_key=bst.element_key(sources),
             source_keys=tuple(map(bst.source_key, sources.sources())),
             milliseconds=milliseconds,
             descends=ancestry.descends(sources.sources(), began, keys),
+            element_directory=None if directories is None else directories.element,
+            source_directories=() if directories is None else directories.sources,
+            upgrade=None if made is None else made.upgrade,
+            unmoved=unmoved,
         )
+
+    def _fresh(
+        self,
+        name: str,
+        element: Any,
+        holding: ExitStack,
+        keys: Sequence[bst.RefKeys | None],
+        moves: Mapping[int, SourceMove],
+    ) -> Any:
+        """Return the element's sources made anew; what moved ones use is there until `holding` ends."""
+        sources = fresh_sources(name, element, keys, self._committed[name], given(moves))
+        if moves:
+            holding.enter_context(self._mirrors.held(sources.sources()))
+        return sources
 
     def _require_refs(self, name: str, sources: Any) -> None:
         if bst.element_key(sources) is None:
@@ -212,6 +261,12 @@ class WarmProject:
         with self._log.open(errors="replace") as log:
             complaints = [line.strip() for line in log if line.startswith(_COMPLAINTS)]
         return why(complaints[-1] if complaints else None, self._relay)
+
+    def better_said(self, reason: str) -> str:
+        """Return why the last job failed: `reason`, and where that is git's word for what the relay knows,
+        that, too."""
+        known = why(reason, self._relay)
+        return reason if known in (None, reason) else f"{reason}: {known}"
 
     def room_made(self, reason: str) -> str | None:
         """Give up mirrors if the last job failed for `reason` because the disk is full, and return what is to
@@ -239,46 +294,3 @@ class WarmProject:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
-
-
-def _all_remote(element: Any) -> bool:
-    return all(is_remote(url) for source in bst.sources_of(element) for url in urls_of(source))
-
-
-def _require_remote(name: str, element: Any) -> None:
-    for index, source in enumerate(bst.sources_of(element)):
-        if not all(map(is_remote, urls_of(source))):
-            what = f"source {index} ({source.get_kind()})"
-            raise ElementError(f"{name}: the url of {what} is no address of another machine")
-
-
-def _fresh_sources(
-    name: str, element: Any, keys: Sequence[bst.RefKeys | None], committed: Sequence[bst.RefKeys | None]
-) -> Any:
-    sources = bst.fresh_sources(element, keys, committed)
-    watch_addresses(sources.sources(), partial(require_remote, name))
-    return sources
-
-
-def _starting_refs(
-    committed: Sequence[bst.RefKeys | None], refs: tuple[SourceRef, ...]
-) -> list[bst.RefKeys | None]:
-    keys = list(committed)
-    for ref in refs:
-        if not 0 <= ref.index < len(keys):
-            raise ElementError(f"a ref for source {ref.index} of {len(keys)}")
-        if ref.ref is not None:
-            keys[ref.index] = from_json(ref.ref)
-    return keys
-
-
-def _report(sources: Any, keys: Sequence[bst.RefKeys | None]) -> tuple[SourceRef, ...]:
-    described = []
-    for index, (source, key) in enumerate(zip(sources.sources(), keys, strict=True)):
-        url = next(iter(urls_of(source)), None)
-        described.append(SourceRef(index=index, kind=source.get_kind(), url=url, ref=to_json(key)))
-    return tuple(described)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

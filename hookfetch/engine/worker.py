@@ -7,6 +7,7 @@ daemon by more than the job at hand.
 import os
 import queue
 import shutil
+import sys
 import threading
 import traceback
 import zlib
@@ -22,6 +23,7 @@ from dulwich.errors import GitProtocolError
 from requests import RequestException
 
 from hookfetch.core.errors import CacheAway, ElementError, HookfetchError, Temporary
+from hookfetch.core.supplied import is_supplied
 from hookfetch.engine import private_api as bst
 from hookfetch.engine.advice import advice, plainly_refused, without_own_timeout
 from hookfetch.engine.caching import StaleStorage
@@ -45,6 +47,11 @@ from hookfetch.processes import MARK, end_marked
 
 _MAX_REASON = 1000  # characters
 _LEAVE_WITHIN = 3.0  # seconds after the input ended
+# A job gives the interpreter away at each of its many system calls, and a thread that looks ahead may keep it
+# for so long each time. By Python's own 0.005 s, system calls beside four threads that compute in bursts took
+# three to six times as long, and as much processor time.
+_SWITCH_INTERVAL = 0.0005  # seconds
+_NO_FILE, _OF_CLIENT = "[synthetic node]", "the client's element"  # as BuildStream has it, and as people do
 _STORAGE_FAILURES = (*bst.STORAGE_ERRORS, grpc.RpcError)
 # What plugins let through of the libraries by which they ask and read what came.
 _UPSTREAM_FAILURES = (
@@ -130,12 +137,12 @@ def _run(project: WarmProject, job: Run, line: _Line) -> Done | Refused | Unavai
             return Unavailable(reason=told, spent=True)
         if not project.storage_lives:
             return Unavailable(reason="the local storage daemon died", spent=True)
-        return _judge(error, project)
+        return _judge(error, project, of_client=is_supplied(job.element))
 
 
-def _judge(error: Exception, project: WarmProject) -> Refused | Unavailable:
+def _judge(error: Exception, project: WarmProject, *, of_client: bool) -> Refused | Unavailable:
     if isinstance(error, ElementError):
-        return Refused(reason=_reason(error))
+        return Refused(reason=project.better_said(_reason(error)))
     if isinstance(error, Temporary):
         return Unavailable(
             reason=_reason(error),
@@ -146,12 +153,12 @@ def _judge(error: Exception, project: WarmProject) -> Refused | Unavailable:
         # A full or broken local storage mends with a new process; a broken remote costs a start.
         return Unavailable(reason=f"source cache: {_reason(error)}", spent=True)
     if isinstance(error, (bst.BuildStreamError, *_UPSTREAM_FAILURES)):
-        return Refused(reason=_complaint(error, project))
+        return Refused(reason=_complaint(error, project, of_client=of_client))
     traceback.print_exception(error)
     return Refused(reason=_reason(error), spent=True)
 
 
-def _complaint(error: Exception, project: WarmProject) -> str:
+def _complaint(error: Exception, project: WarmProject, *, of_client: bool) -> str:
     said = [_reason(error)]
     # Plugins tell what failed and keep the reason: beside the error, or for their log.
     cause = error.__cause__
@@ -160,7 +167,9 @@ def _complaint(error: Exception, project: WarmProject) -> str:
     if complaint := project.last_complaint():
         said.append(complaint)
     text = plainly_refused(without_own_timeout(": ".join(said)))
-    words = advice(text)
+    if of_client:
+        text = text.replace(_NO_FILE, _OF_CLIENT)
+    words = advice(text, of_client=of_client)
     return f"{text}; {words}" if words else text
 
 
@@ -175,6 +184,7 @@ def _reason(error: BaseException) -> str:
 
 def main() -> None:
     """Serve requests until the input ends or this process is spent."""
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     line = _Line()
     requests = line.requests()
     start = next(requests, None)

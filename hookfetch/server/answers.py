@@ -4,21 +4,20 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hookfetch.core.codec import Asked, dump_answer, load_question
+from hookfetch.core.delivery_questions import (
+    RECEPTIONS_MOST,
+    REPLAYS_MOST,
+    Accepted,
+    DeliveriesAsked,
+    DeliveryAnswer,
+    ReplayAsked,
+    Replayed,
+)
 from hookfetch.core.errors import HookfetchError, Temporary
 from hookfetch.core.jobs import CalledOff
 from hookfetch.core.kept import DeliveryFilter, DeliveryRecord
 from hookfetch.core.ports import Bus, Message, Subscription
-from hookfetch.core.questions import (
-    PAGE_MOST,
-    RECEPTIONS_MOST,
-    REPLAYS_MOST,
-    Accepted,
-    AnyAnswer,
-    DeliveriesAsked,
-    ReplayAsked,
-    Replayed,
-    StoryAsked,
-)
+from hookfetch.core.questions import PAGE_MOST, StoryAsked
 
 
 class Kept(Protocol):
@@ -63,7 +62,7 @@ class IngressAnswers:
             body = dump_answer(answer)
             await self._bus.publish_reply(question.reply_to, Message(id=question.id, body=body))
 
-    async def _answer(self, question: Asked) -> AnyAnswer | None:
+    async def _answer(self, question: Asked) -> DeliveryAnswer | None:
         match question:
             case StoryAsked(delivery_id=delivery_id):
                 records = await self._related(delivery_id)

@@ -4,12 +4,15 @@ import sqlite3
 import uuid
 from dataclasses import dataclass
 
-from hookfetch.core.commands import Client, Refresh
+from hookfetch.core.commands import Refresh
 from hookfetch.core.policy import ElementPolicy
 from hookfetch.core.state import RunningJob
+from hookfetch.store.clients import clients
 
 # What is held for the source cache goes out for a client alone, who may want but to track.
-_NOT_HELD = "(awaits_cache = 0 OR EXISTS (SELECT 1 FROM job_clients WHERE job_id = waiting.id))"
+_NOT_HELD = (
+    "(awaits_cache = 0 OR EXISTS (SELECT 1 FROM job_clients WHERE job_id = waiting.id AND wants != 'watch'))"
+)
 _PRIORITIES = {"interactive": 0, "background": 1, "ahead": 2}
 
 
@@ -162,14 +165,6 @@ def running(db: sqlite3.Connection, job_id: str) -> RunningJob | None:
     )
 
 
-def clients(db: sqlite3.Connection, job_id: str) -> tuple[Client, ...]:
-    """Return the clients that wait for a job."""
-    rows = db.execute(
-        "SELECT request_id, reply_to, wants FROM job_clients WHERE job_id = ? ORDER BY request_id", (job_id,)
-    )
-    return tuple(Client(request_id=r, reply_to=to, wants=wants) for r, to, wants in rows)
-
-
 def is_open(db: sqlite3.Connection, element: str) -> bool:
     """Return whether a job of `element` waits or is handed out."""
     return db.execute("SELECT 1 FROM jobs WHERE element = ?", (element,)).fetchone() is not None
@@ -191,6 +186,7 @@ def finish(db: sqlite3.Connection, job_id: str) -> None:
     """Forget a job that is done."""
     db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
     db.execute("DELETE FROM ripening WHERE element NOT IN (SELECT element FROM jobs)")
+    db.execute("DELETE FROM supplied WHERE job NOT IN (SELECT element FROM jobs)")
 
 
 def put_back(
@@ -224,7 +220,7 @@ def put_back(
             due_at, held, set_aside_at = other[3], False, None
         else:
             due_at = max(due_at, other[3])
-    awaited = db.execute("SELECT 1 FROM job_clients WHERE job_id = ?", (job_id,)).fetchone() is not None
+    awaited = bool(clients(db, job_id))
     # What a person asked for stays so when it was interrupted, and when a newer request has joined.
     asked = awaited or (other is not None and other[2] == 0)
     db.execute(
@@ -277,11 +273,6 @@ def try_now(db: sqlite3.Connection, element: str, event_id: str, cause: str, now
 def forgive(db: sqlite3.Connection, element: str) -> None:
     """Let the element's open jobs count failures anew, set aside no more."""
     db.execute("UPDATE jobs SET failures = 0, set_aside_at = NULL, held = 0 WHERE element = ?", (element,))
-
-
-def forget_client(db: sqlite3.Connection, request_id: str) -> None:
-    """Drop a client who was answered, whichever job it waited for."""
-    db.execute("DELETE FROM job_clients WHERE request_id = ?", (request_id,))
 
 
 def take_back(db: sqlite3.Connection, handed_out_before: float, now: float, reason: str) -> int:

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from hookfetch.core.codec import dump_record
+from hookfetch.core.codec import dump_record, load_record
 from hookfetch.core.commands import Announce, Outcome
 from hookfetch.core.entries import (
     AlarmRaised,
@@ -29,6 +29,7 @@ def append(
         cached=announce.cached,
         element_key=announce.element_key,
         source_keys=announce.source_keys,
+        upgrade=announce.upgrade,
         causes=tuple(causes),
         announced_at=now,
     )
@@ -102,6 +103,16 @@ def write(db: sqlite3.Connection, entries: Sequence[LogEntry], *, published: boo
     )  # fmt: skip
     causes = [(cause, entry.number) for entry in entries for cause in entry.causes]
     db.executemany("INSERT OR IGNORE INTO entry_causes VALUES (?, ?)", causes)
+
+
+def newest_update(db: sqlite3.Connection, element: str) -> RefUpdated | None:
+    """Return the newest announcement of `element` that is kept."""
+    row = db.execute(
+        "SELECT entry FROM log WHERE element = ? AND kind = 'ref_updated' ORDER BY number DESC LIMIT 1",
+        (element,),
+    ).fetchone()
+    record = None if row is None else load_record(row[0])
+    return record if isinstance(record, RefUpdated) else None
 
 
 def unpublished(db: sqlite3.Connection, most: int) -> list[tuple[int, bytes]]:

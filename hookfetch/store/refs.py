@@ -4,15 +4,35 @@ import json
 import sqlite3
 from collections.abc import Container, Iterable, Mapping, Sequence
 
+from pydantic import TypeAdapter
+
 from hookfetch.core.entries import RefLanded, RefSuperseded, Settlement
 from hookfetch.core.jobs import Change
+from hookfetch.core.moves import SourceMove
 from hookfetch.core.sources import Element, Ref, Source
+
+_MOVE = TypeAdapter(SourceMove)
 
 
 def proposed(db: sqlite3.Connection, element: str) -> dict[int, Ref]:
     """Return the announced ref of each source of `element` that differs from the branch's."""
     rows = db.execute("SELECT source_index, ref FROM proposed WHERE element = ?", (element,))
     return {index: json.loads(ref) for index, ref in rows}
+
+
+def last_proposed(db: sqlite3.Connection, element: str) -> int:
+    """Return the number of the newest log entry by which a ref of `element` is proposed, 0 where none is."""
+    row = db.execute("SELECT coalesce(max(number), 0) FROM proposed WHERE element = ?", (element,)).fetchone()
+    return int(row[0])
+
+
+def moved(db: sqlite3.Connection, element: str) -> dict[int, SourceMove]:
+    """Return what else than its ref is announced of each source of `element` that is to be of a newer
+    version."""
+    rows = db.execute(
+        "SELECT source_index, moved FROM proposed WHERE element = ? AND moved IS NOT NULL", (element,)
+    )
+    return {index: _MOVE.validate_json(text) for index, text in rows}
 
 
 def propose(db: sqlite3.Connection, element: str, changes: Sequence[Change], number: int) -> None:
@@ -25,12 +45,16 @@ def propose_all(db: sqlite3.Connection, changes: Iterable[tuple[str, Change, int
     newest = {(element, change.index): (change, number) for element, change, number in changes}
     forget(db, newest)
     db.executemany(
-        "INSERT INTO proposed (element, source_index, kind, url, ref, number, base)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO proposed (element, source_index, kind, url, ref, number, base, moved)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (element, index, change.kind, change.url, json.dumps(change.ref), number, json.dumps(change.base))
+            (
+                *(element, index, change.kind, change.url),
+                *(json.dumps(change.ref), number, json.dumps(change.base)),
+                None if change.moved is None else _MOVE.dump_json(change.moved).decode(),
+            )
             for (element, index), (change, number) in newest.items()
-            if change.ref != change.base
+            if change.ref != change.base or change.moved is not None
         ],
     )
 
@@ -74,14 +98,14 @@ def settle(
     landed: dict[str, list[Settlement]] = {}
     superseded: dict[str, list[Settlement]] = {}
     rows = db.execute(
-        "SELECT element, source_index, kind, url, ref, base FROM proposed ORDER BY 1, 2"
+        "SELECT element, source_index, kind, url, ref, base, moved FROM proposed ORDER BY 1, 2"
     ).fetchall()
-    for element, index, kind, url, ref, base in rows:
+    for element, index, kind, url, ref, base, move in rows:
         source = now.get((element, index))
         there = source.ref if source is not None and source.kind == kind else None
         announced = json.loads(ref)
         settled = Settlement(index=index, kind=kind, url=url, announced=announced, committed=there)
-        if there == announced:
+        if there == announced and _has_landed(source, url, move):
             landed.setdefault(element, []).append(settled)
         elif (
             element in still
@@ -97,6 +121,14 @@ def settle(
             withdraw(db, element, (each for each in sources if (element, each.index) in now))
     _forget_settled(db, now)
     return landed, superseded
+
+
+def _has_landed(source: Source | None, url: str | None, move: str | None) -> bool:
+    """Return whether a source at the announced ref has what was announced beside it."""
+    if move is None or source is None:
+        return True
+    track = _MOVE.validate_json(move).given.get("track")
+    return url in source.urls and (track is None or source.track.get("track") == track)
 
 
 def _forget_settled(db: sqlite3.Connection, now: Mapping[tuple[str, int], Source]) -> None:

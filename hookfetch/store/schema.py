@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hookfetch.core.errors import ConfigurationError
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 9
 MIGRATIONS = files("hookfetch.store") / "migrations"  # <version>.sql
 
 

@@ -4,7 +4,7 @@ import sqlite3
 
 from hookfetch.core.standing import ElementStanding, ElementState
 from hookfetch.core.state import OpenJob
-from hookfetch.store.jobs import clients
+from hookfetch.store.clients import clients
 from hookfetch.store.outage import current
 
 

@@ -107,7 +107,7 @@ class Places:
 
     def _in_project_refs(self, element: str, change: Change) -> Found:
         # project.refs has no kinds: the element shows whether its sources are others by now.
-        own = self._element_file(element)
+        own = self.element_file(element)
         sources = self.document(own).value.get("sources")
         if isinstance(sources, list):
             listed = sources[change.index] if change.index < len(sources) else None
@@ -122,10 +122,10 @@ class Places:
         asked = edits.ref_changes(document, place, change.base, change.ref)
         if not _holds(document, asked):
             raise Refused(f"{path}: {_mismatch(document, place, change)}")
-        return Found(path=path, changes=_left(document, asked))
+        return Found(path=path, changes=left_of(document, asked))
 
     def _inline(self, element: str, change: Change) -> Found:
-        own = self._element_file(element)
+        own = self.element_file(element)
         place: Path = ("sources", change.index)
         listed = self._fitting(own, place, change)
         if listed is not None:
@@ -136,7 +136,7 @@ class Places:
             raise Refused(f"{own}: {_mismatch(document, place, change)}")
         found = [
             fitting
-            for path in self._with_included(own)
+            for path in self.with_included(own)
             for other in edits.sources_of_kind(self.document(path), change.kind)
             if (fitting := self._fitting(path, other, change)) is not None
         ]
@@ -149,7 +149,8 @@ class Places:
             f" at {_shown(change.base)}"
         )
 
-    def _element_file(self, element: str) -> str:
+    def element_file(self, element: str) -> str:
+        """Return the path of an element's file; Refused where there is none."""
         path = _tidy(f"{self._elements}/{element}")
         if self.text(path) is None:
             raise Refused(f"{path} is not there")
@@ -160,15 +161,19 @@ class Places:
             return None
         document = self.document(path)
         asked = edits.ref_changes(document, place, change.base, change.ref)
-        return Found(path=path, changes=_left(document, asked)) if _holds(document, asked) else None
+        return Found(path=path, changes=left_of(document, asked)) if _holds(document, asked) else None
 
     def _is_source(self, path: str, place: Path, change: Change) -> bool:
         value = edits.value_at(self.document(path).value, place)
-        if not isinstance(value, dict) or not _may_be(value.get("url"), change.url):
+        if not isinstance(value, dict):
+            return False
+        # Of a newer version the URL may be there already, or not yet.
+        urls = (change.url,) if change.base_url is None else (change.base_url, change.url)
+        if not any(fits(value.get("url"), url) for url in urls):
             return False
         return value.get("kind", change.kind if _INCLUDE in value else None) == change.kind
 
-    def _with_included(self, path: str) -> list[str]:
+    def with_included(self, path: str) -> list[str]:
         """Return `path` and all files of this project that are included there, or by those."""
         paths = [path]
         for known in paths:
@@ -196,7 +201,7 @@ def _tidy(path: str) -> str:
     return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
-def _may_be(written: Any, url: str | None) -> bool:
+def fits(written: Any, url: str | None) -> bool:
     """Return whether a URL as it stands in a file may be `url`, whose alias and variables are resolved."""
     if not isinstance(written, str) or url is None or "%{" in written:
         return True
@@ -210,7 +215,8 @@ def _holds(document: Mapping, asked: Sequence[edits.Change]) -> bool:
     )
 
 
-def _left(document: Mapping, asked: Sequence[edits.Change]) -> tuple[edits.Change, ...]:
+def left_of(document: Mapping, asked: Sequence[edits.Change]) -> tuple[edits.Change, ...]:
+    """Return those of the changes that the document does not have already."""
     return tuple(change for change in asked if edits.value_at(document.value, change.path) != change.after)
 
 

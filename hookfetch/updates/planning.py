@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hookfetch import edits
+from hookfetch.core.events import SourceRef
 from hookfetch.core.jobs import Change
 from hookfetch.edits import Refused
-from hookfetch.updates.places import Files, Places
+from hookfetch.updates.as_written import place_moves
+from hookfetch.updates.places import Files, Found, Places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +47,9 @@ def plan(proposed: Mapping[str, Sequence[Change]], files: Files) -> Plan:
         try:
             by_path: dict[str, list[edits.Change]] = {}
             for change in changes:
-                found = places.find(element, change)
-                if found.changes:
-                    by_path.setdefault(found.path, []).extend(found.changes)
+                for found in (places.find(element, change), *_beside_ref(places, element, change)):
+                    if found.changes:
+                        by_path.setdefault(found.path, []).extend(found.changes)
         except Refused as error:
             refused[element] = str(error)
         else:
@@ -62,6 +64,14 @@ def plan(proposed: Mapping[str, Sequence[Change]], files: Files) -> Plan:
         landed=tuple(landed),
         refused=refused,
     )
+
+
+def _beside_ref(places: Places, element: str, change: Change) -> list[Found]:
+    """Return what a newer version changes beside the ref of a source."""
+    if change.moved is None:
+        return []
+    source = SourceRef(index=change.index, kind=change.kind, url=change.base_url, ref=change.base)
+    return place_moves(places, element, source, change.moved)
 
 
 def _edited(places: Places, wanted: _Wanted, refused: dict[str, str]) -> dict[str, Edited]:

@@ -15,6 +15,7 @@ from hookfetch.core.errors import Temporary
 
 LONGEST_REST = 3600.0  # seconds, whatever the host says
 _REST = 60.0  # seconds, where the host does not say
+_YEAR = 31_536_000.0  # seconds
 
 log = structlog.get_logger(__name__)
 
@@ -31,12 +32,30 @@ def too_much(status: int, headers: Mapping[str, str], now: float) -> TooMuch | N
     """Return how an answer asks for rest, or None when it does not; `now` is in Unix seconds.
 
     429 does (RFC 6585), and 503 where it says for how long (RFC 9110, 15.6.4): without a word it
-    may be about one repository. Retry-After is seconds or a date (RFC 9110, 10.2.3).
+    may be about one repository. Retry-After is seconds or a date (RFC 9110, 10.2.3). 403 does where
+    its rate limit's headers say that nothing is left of it.
     """
     after = _seconds(headers.get("Retry-After", ""), now)
-    if status == 429 or (status == 503 and after is not None):
+    if after is None:
+        after = used_up(headers, now)
+    if status == 429 or (status in (403, 503) and after is not None):
         seconds = min(LONGEST_REST, _REST if after is None else max(0.0, after))
         return TooMuch(f"the server answers {status} and is left alone for {seconds:.0f} s", seconds)
+    return None
+
+
+def used_up(headers: Mapping[str, str], now: float) -> float | None:
+    """Return for how many seconds nothing is left of the rate limit that an answer tells of; None where
+    there is something left, or it tells of none.
+
+    `X-RateLimit-Remaining` and `-Reset` are GitHub's and Gitea's, without the X they are GitLab's, the
+    reset in Unix seconds; what is less than a year is taken for seconds from now.
+    """
+    for prefix in ("X-RateLimit", "RateLimit"):
+        remaining, reset = headers.get(f"{prefix}-Remaining", ""), headers.get(f"{prefix}-Reset", "").strip()
+        if remaining.strip() == "0" and reset.isascii() and reset.isdigit():
+            at = float(reset[:12])
+            return min(LONGEST_REST, max(0.0, at if at < _YEAR else at - now))
     return None
 
 
@@ -74,6 +93,11 @@ class Hosts:
                 except TooMuch as error:
                     self._rest(name, host, error)
                     raise
+
+    def rest(self, name: str, seconds: float, reason: str) -> None:
+        """Leave the host of that name alone for so long: its last answer was good, and the last for now."""
+        host = self._hosts.setdefault(name, _Host(asyncio.Semaphore(self._per_host)))
+        self._rest(name, host, TooMuch(reason, seconds))
 
     def _rest(self, name: str, host: _Host, error: TooMuch) -> None:
         until = self._clock() + error.seconds

@@ -54,10 +54,10 @@ def next_turn(
         slot = aligned
 
 
-def pause(failures: int, least: float) -> float:
+def pause(failures: int, least: float, most: float = LONGEST_PAUSE) -> float:
     """Return how long to wait after so many failures in a row (from 1): `least`, doubled each time up to
-    LONGEST_PAUSE, and never less than `least`."""
-    return max(least, min(LONGEST_PAUSE, least * 2.0 ** min(failures - 1, 32)))
+    `most`, and never less than `least`."""
+    return max(least, min(most, least * 2.0 ** min(failures - 1, 32)))
 
 
 def _level(at: float, standing: Standing, least: float) -> int:

@@ -1,10 +1,11 @@
-"""All that is asked for one project without a hook: repositories for their refs, and files."""
+"""All that is asked for one project without a hook: repositories for their refs, files, and feeds."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from hookfetch.core.events import SweptFact
+from hookfetch.upstreams.feed_sweep import FeedSweep
 from hookfetch.upstreams.file_sweep import FileSweep
 from hookfetch.upstreams.sweep import Sweep
 
@@ -23,21 +24,27 @@ class Sweeping(Protocol):
 
 @dataclass(frozen=True)
 class Sweeps:
-    """Both sweeps, opened, refreshed and closed together."""
+    """The sweeps, opened, refreshed and closed together; `feeds` only where they are asked."""
 
     repositories: Sweep
     files: FileSweep
+    feeds: FeedSweep | None = None
 
     def refresh(self) -> None:
         """Take up the index as it is now."""
         self.repositories.refresh()
         self.files.refresh()
+        if self.feeds is not None:
+            self.feeds.refresh()
 
     def ask_all_now(self) -> None:
-        """Ask each repository as soon as there is a free slot. Files have long turns, and wait for them."""
+        """Ask each repository as soon as there is a free slot. Files and
+        feeds have long turns, and wait for them."""
         self.repositories.ask_all_now()
 
     async def close(self) -> None:
         """Stop asking."""
         await self.repositories.close()
         await self.files.close()
+        if self.feeds is not None:
+            await self.feeds.close()

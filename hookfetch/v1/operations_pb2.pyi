@@ -172,6 +172,8 @@ Global___Delivery: _TypeAlias = Delivery  # noqa: Y015
 
 @_typing.final
 class Fact(_message.Message):
+    """Fact is what a delivery says of an upstream."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -222,6 +224,8 @@ Global___GetDeliveryRequest: _TypeAlias = GetDeliveryRequest  # noqa: Y015
 
 @_typing.final
 class Story(_message.Message):
+    """Story is what became of a delivery."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -263,6 +267,8 @@ Global___Story: _TypeAlias = Story  # noqa: Y015
 
 @_typing.final
 class ProjectStory(_message.Message):
+    """ProjectStory is a delivery as one project's coordinator saw it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: _builtins.int
@@ -301,6 +307,8 @@ Global___ProjectStory: _TypeAlias = ProjectStory  # noqa: Y015
 
 @_typing.final
 class StoryEvent(_message.Message):
+    """StoryEvent is an event that a coordinator handled."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -343,6 +351,8 @@ Global___StoryEvent: _TypeAlias = StoryEvent  # noqa: Y015
 
 @_typing.final
 class StoryJob(_message.Message):
+    """StoryJob is a job, open or ended."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
@@ -443,6 +453,8 @@ Global___StoryJob: _TypeAlias = StoryJob  # noqa: Y015
 
 @_typing.final
 class StoryEntry(_message.Message):
+    """StoryEntry is an entry of a project's log, in lines for a person."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NUMBER_FIELD_NUMBER: _builtins.int
@@ -538,6 +550,8 @@ Global___ExplainRequest: _TypeAlias = ExplainRequest  # noqa: Y015
 
 @_typing.final
 class ElementReport(_message.Message):
+    """ElementReport is where an element stands."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: _builtins.int
@@ -921,6 +935,8 @@ Global___CancelElementsResponse: _TypeAlias = CancelElementsResponse  # noqa: Y0
 
 @_typing.final
 class SourceReport(_message.Message):
+    """SourceReport is what a source follows, and where it stands."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     INDEX_FIELD_NUMBER: _builtins.int
@@ -990,6 +1006,8 @@ Global___SourceReport: _TypeAlias = SourceReport  # noqa: Y015
 
 @_typing.final
 class SeenRef(_message.Message):
+    """SeenRef is a followed ref as the upstream held it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     REF_FIELD_NUMBER: _builtins.int
@@ -1012,6 +1030,8 @@ Global___SeenRef: _TypeAlias = SeenRef  # noqa: Y015
 
 @_typing.final
 class Paused(_message.Message):
+    """Paused says since when a project's background work rests."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SINCE_FIELD_NUMBER: _builtins.int
@@ -1165,6 +1185,8 @@ Global___StateResponse: _TypeAlias = StateResponse  # noqa: Y015
 
 @_typing.final
 class ProjectReport(_message.Message):
+    """ProjectReport is how a project is."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: _builtins.int
@@ -1259,6 +1281,8 @@ Global___ProjectReport: _TypeAlias = ProjectReport  # noqa: Y015
 
 @_typing.final
 class CacheOutage(_message.Message):
+    """CacheOutage says since when a project's source cache does not answer."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SINCE_FIELD_NUMBER: _builtins.int

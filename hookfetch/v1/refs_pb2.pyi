@@ -173,6 +173,29 @@ class Progress(_message.Message):
 Global___Progress: _TypeAlias = Progress  # noqa: Y015
 
 @_typing.final
+class GetRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ELEMENT_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    element: _builtins.str
+    """The full name, `junction.bst:name.bst` behind a junction."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        element: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["element", b"element", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRequest: _TypeAlias = GetRequest  # noqa: Y015
+
+@_typing.final
 class ListRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -247,6 +270,7 @@ class RefUpdate(_message.Message):
     CAUSES_FIELD_NUMBER: _builtins.int
     ANNOUNCED_AT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    UPGRADE_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     element: _builtins.str
     """The full name, `junction.bst:name.bst` behind a junction."""
@@ -272,6 +296,10 @@ class RefUpdate(_message.Message):
 
     @_builtins.property
     def announced_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def upgrade(self) -> Global___Upgrade:
+        """Set where the sources are those of a newer version: they move together."""
+
     def __init__(
         self,
         *,
@@ -284,10 +312,11 @@ class RefUpdate(_message.Message):
         causes: _abc.Iterable[_builtins.str] | None = ...,
         announced_at: _timestamp_pb2.Timestamp | None = ...,
         cursor: _builtins.str = ...,
+        upgrade: Global___Upgrade | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_element_key", b"_element_key", "announced_at", b"announced_at", "element_key", b"element_key"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_element_key", b"_element_key", "announced_at", b"announced_at", "element_key", b"element_key", "upgrade", b"upgrade"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_element_key", b"_element_key", "announced_at", b"announced_at", "cached", b"cached", "causes", b"causes", "changes", b"changes", "cursor", b"cursor", "element", b"element", "element_key", b"element_key", "project", b"project", "source_keys", b"source_keys"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_element_key", b"_element_key", "announced_at", b"announced_at", "cached", b"cached", "causes", b"causes", "changes", b"changes", "cursor", b"cursor", "element", b"element", "element_key", b"element_key", "project", b"project", "source_keys", b"source_keys", "upgrade", b"upgrade"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__element_key: _TypeAlias = _typing.Literal["element_key"]  # noqa: Y015
     _WhichOneofArgType__element_key: _TypeAlias = _typing.Literal["_element_key", b"_element_key"]  # noqa: Y015
@@ -526,12 +555,16 @@ class Change(_message.Message):
     BASE_FIELD_NUMBER: _builtins.int
     PREVIOUS_FIELD_NUMBER: _builtins.int
     REF_FIELD_NUMBER: _builtins.int
+    BASE_URL_FIELD_NUMBER: _builtins.int
+    MOVE_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Counts from 0 within the element, over every kind of source."""
     kind: _builtins.str
     """BuildStream's source kind, such as `git_repo`."""
     url: _builtins.str
     """The source's primary URL with its alias resolved."""
+    base_url: _builtins.str
+    """Set with a newer version: the URL in the branch, its alias resolved. `url` is the new one."""
     @_builtins.property
     def base(self) -> Global___Ref:
         """Committed in the project's branch; not set for a source without a ref there."""
@@ -544,6 +577,10 @@ class Change(_message.Message):
     def ref(self) -> Global___Ref:
         """The new ref."""
 
+    @_builtins.property
+    def move(self) -> Global___Move:
+        """Set with a newer version: what changes in the project's files beside the ref."""
+
     def __init__(
         self,
         *,
@@ -553,16 +590,127 @@ class Change(_message.Message):
         base: Global___Ref | None = ...,
         previous: Global___Ref | None = ...,
         ref: Global___Ref | None = ...,
+        base_url: _builtins.str | None = ...,
+        move: Global___Move | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_url", b"_url", "base", b"base", "previous", b"previous", "ref", b"ref", "url", b"url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_base_url", b"_base_url", "_url", b"_url", "base", b"base", "base_url", b"base_url", "move", b"move", "previous", b"previous", "ref", b"ref", "url", b"url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_url", b"_url", "base", b"base", "index", b"index", "kind", b"kind", "previous", b"previous", "ref", b"ref", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base_url", b"_base_url", "_url", b"_url", "base", b"base", "base_url", b"base_url", "index", b"index", "kind", b"kind", "move", b"move", "previous", b"previous", "ref", b"ref", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__base_url: _TypeAlias = _typing.Literal["base_url"]  # noqa: Y015
+    _WhichOneofArgType__base_url: _TypeAlias = _typing.Literal["_base_url", b"_base_url"]  # noqa: Y015
     _WhichOneofReturnType__url: _TypeAlias = _typing.Literal["url"]  # noqa: Y015
     _WhichOneofArgType__url: _TypeAlias = _typing.Literal["_url", b"_url"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_url) -> _WhichOneofReturnType__base_url | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
 
 Global___Change: _TypeAlias = Change  # noqa: Y015
+
+@_typing.final
+class Move(_message.Message):
+    """Move is what a newer version changes of one source, as it is written in the project's files."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Value(_message.Message):
+        """Value is the value of a key before and after."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        BEFORE_FIELD_NUMBER: _builtins.int
+        AFTER_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        before: _builtins.str
+        after: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            before: _builtins.str = ...,
+            after: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "key", b"key"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    OLD_VERSION_FIELD_NUMBER: _builtins.int
+    NEW_VERSION_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    VARIABLES_FIELD_NUMBER: _builtins.int
+    old_version: _builtins.str
+    new_version: _builtins.str
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___Move.Value]:
+        """Of the source: `url`, `base-dir`, `track` and the like."""
+
+    @_builtins.property
+    def variables(self) -> _containers.RepeatedCompositeFieldContainer[Global___Move.Value]:
+        """Variables that these hold. Other sources of the element may have the same."""
+
+    def __init__(
+        self,
+        *,
+        old_version: _builtins.str = ...,
+        new_version: _builtins.str = ...,
+        keys: _abc.Iterable[Global___Move.Value] | None = ...,
+        variables: _abc.Iterable[Global___Move.Value] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "new_version", b"new_version", "old_version", b"old_version", "variables", b"variables"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Move: _TypeAlias = Move  # noqa: Y015
+
+@_typing.final
+class Upgrade(_message.Message):
+    """Upgrade says which newer version an element goes to, and who told of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OLD_VERSION_FIELD_NUMBER: _builtins.int
+    NEW_VERSION_FIELD_NUMBER: _builtins.int
+    FEED_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    old_version: _builtins.str
+    new_version: _builtins.str
+    feed: _builtins.str
+    """The address of the feed."""
+    tag: _builtins.str
+    """The release's tag in git, where the feed tells."""
+    page: _builtins.str
+    """Where the release's notes are, where the feed tells."""
+    def __init__(
+        self,
+        *,
+        old_version: _builtins.str = ...,
+        new_version: _builtins.str = ...,
+        feed: _builtins.str = ...,
+        tag: _builtins.str | None = ...,
+        page: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_tag", b"_tag", "page", b"page", "tag", b"tag"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_tag", b"_tag", "feed", b"feed", "new_version", b"new_version", "old_version", b"old_version", "page", b"page", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
+    _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
+    _WhichOneofReturnType__tag: _TypeAlias = _typing.Literal["tag"]  # noqa: Y015
+    _WhichOneofArgType__tag: _TypeAlias = _typing.Literal["_tag", b"_tag"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tag) -> _WhichOneofReturnType__tag | None: ...
+
+Global___Upgrade: _TypeAlias = Upgrade  # noqa: Y015
 
 @_typing.final
 class Ref(_message.Message):

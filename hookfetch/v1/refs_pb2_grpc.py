@@ -45,6 +45,11 @@ class RefServiceStub:
                 request_serializer=hookfetch_dot_v1_dot_refs__pb2.ListRequest.SerializeToString,
                 response_deserializer=hookfetch_dot_v1_dot_refs__pb2.ListResponse.FromString,
                 _registered_method=True)
+        self.Get = channel.unary_unary(
+                '/hookfetch.v1.RefService/Get',
+                request_serializer=hookfetch_dot_v1_dot_refs__pb2.GetRequest.SerializeToString,
+                response_deserializer=hookfetch_dot_v1_dot_refs__pb2.RefUpdate.FromString,
+                _registered_method=True)
 
 
 class RefServiceServicer:
@@ -83,6 +88,13 @@ class RefServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Get(self, request, context):
+        """Returns the same of one element. NOT_FOUND also where nothing of it is known to have been announced.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RefServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +107,11 @@ def add_RefServiceServicer_to_server(servicer, server):
                     servicer.List,
                     request_deserializer=hookfetch_dot_v1_dot_refs__pb2.ListRequest.FromString,
                     response_serializer=hookfetch_dot_v1_dot_refs__pb2.ListResponse.SerializeToString,
+            ),
+            'Get': grpc.unary_unary_rpc_method_handler(
+                    servicer.Get,
+                    request_deserializer=hookfetch_dot_v1_dot_refs__pb2.GetRequest.FromString,
+                    response_serializer=hookfetch_dot_v1_dot_refs__pb2.RefUpdate.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -152,6 +169,33 @@ class RefService:
             '/hookfetch.v1.RefService/List',
             hookfetch_dot_v1_dot_refs__pb2.ListRequest.SerializeToString,
             hookfetch_dot_v1_dot_refs__pb2.ListResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Get(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hookfetch.v1.RefService/Get',
+            hookfetch_dot_v1_dot_refs__pb2.GetRequest.SerializeToString,
+            hookfetch_dot_v1_dot_refs__pb2.RefUpdate.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,6 +62,8 @@ class RefServiceStub:
 
     Errors as of Watch, without OUT_OF_RANGE.
     """
+    Get: _grpc.UnaryUnaryMultiCallable[_refs_pb2.GetRequest, _refs_pb2.RefUpdate]
+    """Returns the same of one element. NOT_FOUND also where nothing of it is known to have been announced."""
 
 @_typing.type_check_only
 class RefServiceAsyncStub(RefServiceStub):
@@ -92,6 +94,8 @@ class RefServiceAsyncStub(RefServiceStub):
 
     Errors as of Watch, without OUT_OF_RANGE.
     """
+    Get: _aio.UnaryUnaryMultiCallable[_refs_pb2.GetRequest, _refs_pb2.RefUpdate]  # type: ignore[assignment]
+    """Returns the same of one element. NOT_FOUND also where nothing of it is known to have been announced."""
 
 class RefServiceServicer(metaclass=_abc_1.ABCMeta):
     """RefService tells which refs were announced, as they are announced and as they stand."""
@@ -131,5 +135,13 @@ class RefServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors as of Watch, without OUT_OF_RANGE.
         """
+
+    @_abc_1.abstractmethod
+    def Get(
+        self,
+        request: _refs_pb2.GetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_refs_pb2.RefUpdate, _abc.Awaitable[_refs_pb2.RefUpdate]]:
+        """Returns the same of one element. NOT_FOUND also where nothing of it is known to have been announced."""
 
 def add_RefServiceServicer_to_server(servicer: RefServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,26 +22,47 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from hookfetch.v1 import jobs_pb2 as hookfetch_dot_v1_dot_jobs__pb2
 from hookfetch.v1 import refs_pb2 as hookfetch_dot_v1_dot_refs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahookfetch/v1/sources.proto\x12\x0chookfetch.v1\x1a\x17hookfetch/v1/refs.proto\"0\n\x0cTrackRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0f\n\x07\x65lement\x18\x02 \x01(\t\"]\n\rTrackResponse\x12%\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x14.hookfetch.v1.Change\x12%\n\x04refs\x18\x02 \x03(\x0b\x32\x17.hookfetch.v1.SourceRef\"0\n\x0c\x46\x65tchRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0f\n\x07\x65lement\x18\x02 \x01(\t\"\x85\x01\n\rFetchResponse\x12\x0e\n\x06\x63\x61\x63hed\x18\x01 \x01(\x08\x12\x18\n\x0b\x65lement_key\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x0bsource_keys\x18\x03 \x03(\t\x12%\n\x04refs\x18\x04 \x03(\x0b\x32\x17.hookfetch.v1.SourceRefB\x0e\n\x0c_element_key\"b\n\tSourceRef\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x03url\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x1e\n\x03ref\x18\x04 \x01(\x0b\x32\x11.hookfetch.v1.RefB\x06\n\x04_url2\x93\x01\n\rSourceService\x12@\n\x05Track\x12\x1a.hookfetch.v1.TrackRequest\x1a\x1b.hookfetch.v1.TrackResponse\x12@\n\x05\x46\x65tch\x12\x1a.hookfetch.v1.FetchRequest\x1a\x1b.hookfetch.v1.FetchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahookfetch/v1/sources.proto\x12\x0chookfetch.v1\x1a\x17hookfetch/v1/jobs.proto\x1a\x17hookfetch/v1/refs.proto\"\x1f\n\x0fSuppliedElement\x12\x0c\n\x04text\x18\x01 \x01(\t\"p\n\x0cTrackRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\x07\x65lement\x18\x02 \x01(\tH\x00\x12\x31\n\x08supplied\x18\x03 \x01(\x0b\x32\x1d.hookfetch.v1.SuppliedElementH\x00\x42\t\n\x07subject\"y\n\rTrackResponse\x12%\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x14.hookfetch.v1.Change\x12%\n\x04refs\x18\x02 \x03(\x0b\x32\x17.hookfetch.v1.SourceRef\x12\x11\n\x04text\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_text\"p\n\x0c\x46\x65tchRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\x07\x65lement\x18\x02 \x01(\tH\x00\x12\x31\n\x08supplied\x18\x03 \x01(\x0b\x32\x1d.hookfetch.v1.SuppliedElementH\x00\x42\t\n\x07subject\"q\n\rFetchResponse\x12-\n\x08progress\x18\x01 \x01(\x0b\x32\x19.hookfetch.v1.JobProgressH\x00\x12(\n\x07\x66\x65tched\x18\x02 \x01(\x0b\x32\x15.hookfetch.v1.FetchedH\x00\x42\x07\n\x05\x65vent\"\xa2\x01\n\x07\x46\x65tched\x12\x0e\n\x06\x63\x61\x63hed\x18\x01 \x01(\x08\x12\x18\n\x0b\x65lement_key\x18\x02 \x01(\tH\x00\x88\x01\x01\x12/\n\x11\x65lement_directory\x18\x03 \x01(\x0b\x32\x14.hookfetch.v1.Digest\x12,\n\x07sources\x18\x04 \x03(\x0b\x32\x1b.hookfetch.v1.FetchedSourceB\x0e\n\x0c_element_key\"{\n\rFetchedSource\x12\'\n\x06source\x18\x01 \x01(\x0b\x32\x17.hookfetch.v1.SourceRef\x12\x10\n\x03key\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\'\n\tdirectory\x18\x03 \x01(\x0b\x32\x14.hookfetch.v1.DigestB\x06\n\x04_key\"p\n\x0cStageRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\x07\x65lement\x18\x02 \x01(\tH\x00\x12\x31\n\x08supplied\x18\x03 \x01(\x0b\x32\x1d.hookfetch.v1.SuppliedElementH\x00\x42\t\n\x07subject\"o\n\rStageResponse\x12-\n\x08progress\x18\x01 \x01(\x0b\x32\x19.hookfetch.v1.JobProgressH\x00\x12&\n\x06staged\x18\x02 \x01(\x0b\x32\x14.hookfetch.v1.StagedH\x00\x42\x07\n\x05\x65vent\"Y\n\x06Staged\x12\'\n\tdirectory\x18\x01 \x01(\x0b\x32\x14.hookfetch.v1.Digest\x12&\n\x07\x66\x65tched\x18\x02 \x01(\x0b\x32\x15.hookfetch.v1.Fetched\"1\n\rLocateRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0f\n\x07\x65lement\x18\x02 \x01(\t\"h\n\x0eLocateResponse\x12,\n\x07sources\x18\x01 \x03(\x0b\x32\x1b.hookfetch.v1.LocatedSource\x12\x18\n\x0b\x65lement_key\x18\x02 \x01(\tH\x00\x88\x01\x01\x42\x0e\n\x0c_element_key\"v\n\rLocatedSource\x12\'\n\x06source\x18\x01 \x01(\x0b\x32\x17.hookfetch.v1.SourceRef\x12\x10\n\x03key\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08original\x18\x03 \x01(\tH\x01\x88\x01\x01\x42\x06\n\x04_keyB\x0b\n\t_original\"*\n\x06\x44igest\x12\x0c\n\x04hash\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\"b\n\tSourceRef\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x10\n\x03url\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x1e\n\x03ref\x18\x04 \x01(\x0b\x32\x11.hookfetch.v1.RefB\x06\n\x04_url2\x9e\x02\n\rSourceService\x12@\n\x05Track\x12\x1a.hookfetch.v1.TrackRequest\x1a\x1b.hookfetch.v1.TrackResponse\x12\x42\n\x05\x46\x65tch\x12\x1a.hookfetch.v1.FetchRequest\x1a\x1b.hookfetch.v1.FetchResponse0\x01\x12\x42\n\x05Stage\x12\x1a.hookfetch.v1.StageRequest\x1a\x1b.hookfetch.v1.StageResponse0\x01\x12\x43\n\x06Locate\x12\x1b.hookfetch.v1.LocateRequest\x1a\x1c.hookfetch.v1.LocateResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hookfetch.v1.sources_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRACKREQUEST']._serialized_start=69
-  _globals['_TRACKREQUEST']._serialized_end=117
-  _globals['_TRACKRESPONSE']._serialized_start=119
-  _globals['_TRACKRESPONSE']._serialized_end=212
-  _globals['_FETCHREQUEST']._serialized_start=214
-  _globals['_FETCHREQUEST']._serialized_end=262
-  _globals['_FETCHRESPONSE']._serialized_start=265
-  _globals['_FETCHRESPONSE']._serialized_end=398
-  _globals['_SOURCEREF']._serialized_start=400
-  _globals['_SOURCEREF']._serialized_end=498
-  _globals['_SOURCESERVICE']._serialized_start=501
-  _globals['_SOURCESERVICE']._serialized_end=648
+  _globals['_SUPPLIEDELEMENT']._serialized_start=94
+  _globals['_SUPPLIEDELEMENT']._serialized_end=125
+  _globals['_TRACKREQUEST']._serialized_start=127
+  _globals['_TRACKREQUEST']._serialized_end=239
+  _globals['_TRACKRESPONSE']._serialized_start=241
+  _globals['_TRACKRESPONSE']._serialized_end=362
+  _globals['_FETCHREQUEST']._serialized_start=364
+  _globals['_FETCHREQUEST']._serialized_end=476
+  _globals['_FETCHRESPONSE']._serialized_start=478
+  _globals['_FETCHRESPONSE']._serialized_end=591
+  _globals['_FETCHED']._serialized_start=594
+  _globals['_FETCHED']._serialized_end=756
+  _globals['_FETCHEDSOURCE']._serialized_start=758
+  _globals['_FETCHEDSOURCE']._serialized_end=881
+  _globals['_STAGEREQUEST']._serialized_start=883
+  _globals['_STAGEREQUEST']._serialized_end=995
+  _globals['_STAGERESPONSE']._serialized_start=997
+  _globals['_STAGERESPONSE']._serialized_end=1108
+  _globals['_STAGED']._serialized_start=1110
+  _globals['_STAGED']._serialized_end=1199
+  _globals['_LOCATEREQUEST']._serialized_start=1201
+  _globals['_LOCATEREQUEST']._serialized_end=1250
+  _globals['_LOCATERESPONSE']._serialized_start=1252
+  _globals['_LOCATERESPONSE']._serialized_end=1356
+  _globals['_LOCATEDSOURCE']._serialized_start=1358
+  _globals['_LOCATEDSOURCE']._serialized_end=1476
+  _globals['_DIGEST']._serialized_start=1478
+  _globals['_DIGEST']._serialized_end=1520
+  _globals['_SOURCEREF']._serialized_start=1522
+  _globals['_SOURCEREF']._serialized_end=1620
+  _globals['_SOURCESERVICE']._serialized_start=1623
+  _globals['_SOURCESERVICE']._serialized_end=1909
 # @@protoc_insertion_point(module_scope)

@@ -27,14 +27,15 @@ if _version_not_supported:
 
 class SourceServiceStub:
     """SourceService asks a project's coordinator for work on one element and waits for it; a
-    deadline is the caller's to choose. When the caller leaves, the work goes on for others.
+    deadline is the caller's to choose. When the caller leaves, work that has begun goes on for others.
 
-    INVALID_ARGUMENT: a field is empty; the status details hold a google.rpc.BadRequest naming
-    it. NOT_FOUND: the project is not served here, or has no such element; the details hold a
-    google.rpc.ResourceInfo. FAILED_PRECONDITION: BuildStream or an upstream refused, as the
-    message says; the details hold a google.rpc.ErrorInfo with the reason TRACK_FAILED or
-    FETCH_FAILED. UNAVAILABLE: no coordinator could be asked or answered; the details hold a
-    google.rpc.RetryInfo. RESOURCE_EXHAUSTED: too many calls wait already; RetryInfo likewise.
+    INVALID_ARGUMENT: a field is empty or must not be so; the status details hold a google.rpc.BadRequest
+    naming it, inside a supplied element with its place (`supplied.text.sources[0].url`). NOT_FOUND: the project is
+    not served here, or has no such element; the details hold a google.rpc.ResourceInfo. FAILED_PRECONDITION:
+    BuildStream or an upstream refused, as the message says; the details hold a google.rpc.ErrorInfo with
+    the reason TRACK_FAILED, FETCH_FAILED or STAGE_FAILED. UNAVAILABLE: no coordinator could be asked or answered; the
+    details hold a google.rpc.RetryInfo. RESOURCE_EXHAUSTED: too many calls wait already, with RetryInfo, or the
+    caller has used up its share of supplied elements, with google.rpc.QuotaFailure and RetryInfo.
     """
 
     def __init__(self, channel):
@@ -48,35 +49,66 @@ class SourceServiceStub:
                 request_serializer=hookfetch_dot_v1_dot_sources__pb2.TrackRequest.SerializeToString,
                 response_deserializer=hookfetch_dot_v1_dot_sources__pb2.TrackResponse.FromString,
                 _registered_method=True)
-        self.Fetch = channel.unary_unary(
+        self.Fetch = channel.unary_stream(
                 '/hookfetch.v1.SourceService/Fetch',
                 request_serializer=hookfetch_dot_v1_dot_sources__pb2.FetchRequest.SerializeToString,
                 response_deserializer=hookfetch_dot_v1_dot_sources__pb2.FetchResponse.FromString,
+                _registered_method=True)
+        self.Stage = channel.unary_stream(
+                '/hookfetch.v1.SourceService/Stage',
+                request_serializer=hookfetch_dot_v1_dot_sources__pb2.StageRequest.SerializeToString,
+                response_deserializer=hookfetch_dot_v1_dot_sources__pb2.StageResponse.FromString,
+                _registered_method=True)
+        self.Locate = channel.unary_unary(
+                '/hookfetch.v1.SourceService/Locate',
+                request_serializer=hookfetch_dot_v1_dot_sources__pb2.LocateRequest.SerializeToString,
+                response_deserializer=hookfetch_dot_v1_dot_sources__pb2.LocateResponse.FromString,
                 _registered_method=True)
 
 
 class SourceServiceServicer:
     """SourceService asks a project's coordinator for work on one element and waits for it; a
-    deadline is the caller's to choose. When the caller leaves, the work goes on for others.
+    deadline is the caller's to choose. When the caller leaves, work that has begun goes on for others.
 
-    INVALID_ARGUMENT: a field is empty; the status details hold a google.rpc.BadRequest naming
-    it. NOT_FOUND: the project is not served here, or has no such element; the details hold a
-    google.rpc.ResourceInfo. FAILED_PRECONDITION: BuildStream or an upstream refused, as the
-    message says; the details hold a google.rpc.ErrorInfo with the reason TRACK_FAILED or
-    FETCH_FAILED. UNAVAILABLE: no coordinator could be asked or answered; the details hold a
-    google.rpc.RetryInfo. RESOURCE_EXHAUSTED: too many calls wait already; RetryInfo likewise.
+    INVALID_ARGUMENT: a field is empty or must not be so; the status details hold a google.rpc.BadRequest
+    naming it, inside a supplied element with its place (`supplied.text.sources[0].url`). NOT_FOUND: the project is
+    not served here, or has no such element; the details hold a google.rpc.ResourceInfo. FAILED_PRECONDITION:
+    BuildStream or an upstream refused, as the message says; the details hold a google.rpc.ErrorInfo with
+    the reason TRACK_FAILED, FETCH_FAILED or STAGE_FAILED. UNAVAILABLE: no coordinator could be asked or answered; the
+    details hold a google.rpc.RetryInfo. RESOURCE_EXHAUSTED: too many calls wait already, with RetryInfo, or the
+    caller has used up its share of supplied elements, with google.rpc.QuotaFailure and RetryInfo.
     """
 
     def Track(self, request, context):
-        """Tracks an element and returns as soon as its refs are known; fetching goes on after.
+        """Tracks an element and returns as soon as its refs are known; fetching goes on after. A supplied element
+        is tracked alone: nothing of it is announced or kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Fetch(self, request, context):
-        """Returns once the source cache holds an element's newest announced sources (the committed
-        ones where none were announced).
+        """Tells how the work stands, at once and whenever that changes, and at last, once the source cache holds
+        them, an element's newest announced sources (the committed ones where none were announced; a supplied
+        element's as its text has them). Clients who ask for one element at once get one fetch. Progress is told
+        as long as it does not get lost; the last response is what counts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Stage(self, request, context):
+        """As Fetch, and ends with the directory in which the element's sources are staged, as BuildStream would
+        stage them, complete in the remote cache. Sources alone: no artifact of a dependency, and nothing that an
+        integration command would do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Locate(self, request, context):
+        """Tells where the sources of an element are, without any work: by which keys they are cached, and where
+        their originals are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,10 +122,20 @@ def add_SourceServiceServicer_to_server(servicer, server):
                     request_deserializer=hookfetch_dot_v1_dot_sources__pb2.TrackRequest.FromString,
                     response_serializer=hookfetch_dot_v1_dot_sources__pb2.TrackResponse.SerializeToString,
             ),
-            'Fetch': grpc.unary_unary_rpc_method_handler(
+            'Fetch': grpc.unary_stream_rpc_method_handler(
                     servicer.Fetch,
                     request_deserializer=hookfetch_dot_v1_dot_sources__pb2.FetchRequest.FromString,
                     response_serializer=hookfetch_dot_v1_dot_sources__pb2.FetchResponse.SerializeToString,
+            ),
+            'Stage': grpc.unary_stream_rpc_method_handler(
+                    servicer.Stage,
+                    request_deserializer=hookfetch_dot_v1_dot_sources__pb2.StageRequest.FromString,
+                    response_serializer=hookfetch_dot_v1_dot_sources__pb2.StageResponse.SerializeToString,
+            ),
+            'Locate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Locate,
+                    request_deserializer=hookfetch_dot_v1_dot_sources__pb2.LocateRequest.FromString,
+                    response_serializer=hookfetch_dot_v1_dot_sources__pb2.LocateResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -105,14 +147,15 @@ def add_SourceServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class SourceService:
     """SourceService asks a project's coordinator for work on one element and waits for it; a
-    deadline is the caller's to choose. When the caller leaves, the work goes on for others.
+    deadline is the caller's to choose. When the caller leaves, work that has begun goes on for others.
 
-    INVALID_ARGUMENT: a field is empty; the status details hold a google.rpc.BadRequest naming
-    it. NOT_FOUND: the project is not served here, or has no such element; the details hold a
-    google.rpc.ResourceInfo. FAILED_PRECONDITION: BuildStream or an upstream refused, as the
-    message says; the details hold a google.rpc.ErrorInfo with the reason TRACK_FAILED or
-    FETCH_FAILED. UNAVAILABLE: no coordinator could be asked or answered; the details hold a
-    google.rpc.RetryInfo. RESOURCE_EXHAUSTED: too many calls wait already; RetryInfo likewise.
+    INVALID_ARGUMENT: a field is empty or must not be so; the status details hold a google.rpc.BadRequest
+    naming it, inside a supplied element with its place (`supplied.text.sources[0].url`). NOT_FOUND: the project is
+    not served here, or has no such element; the details hold a google.rpc.ResourceInfo. FAILED_PRECONDITION:
+    BuildStream or an upstream refused, as the message says; the details hold a google.rpc.ErrorInfo with
+    the reason TRACK_FAILED, FETCH_FAILED or STAGE_FAILED. UNAVAILABLE: no coordinator could be asked or answered; the
+    details hold a google.rpc.RetryInfo. RESOURCE_EXHAUSTED: too many calls wait already, with RetryInfo, or the
+    caller has used up its share of supplied elements, with google.rpc.QuotaFailure and RetryInfo.
     """
 
     @staticmethod
@@ -153,12 +196,66 @@ class SourceService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/hookfetch.v1.SourceService/Fetch',
             hookfetch_dot_v1_dot_sources__pb2.FetchRequest.SerializeToString,
             hookfetch_dot_v1_dot_sources__pb2.FetchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Stage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hookfetch.v1.SourceService/Stage',
+            hookfetch_dot_v1_dot_sources__pb2.StageRequest.SerializeToString,
+            hookfetch_dot_v1_dot_sources__pb2.StageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Locate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hookfetch.v1.SourceService/Locate',
+            hookfetch_dot_v1_dot_sources__pb2.LocateRequest.SerializeToString,
+            hookfetch_dot_v1_dot_sources__pb2.LocateResponse.FromString,
             options,
             channel_credentials,
             insecure,

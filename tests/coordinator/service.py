@@ -17,8 +17,9 @@ from hookfetch.core.asset_requests import SourcesRequested
 from hookfetch.core.codec import dump_event, load_record, load_reply
 from hookfetch.core.entries import EpochBegan, PauseChanged, RefLanded, RefSuperseded, RefUpdated
 from hookfetch.core.errors import Unwanted
-from hookfetch.core.events import BranchPushed, CancelRequested, FetchRequested, SourceRef, TrackRequested
+from hookfetch.core.events import BranchPushed, FetchRequested, SourceRef, TrackRequested
 from hookfetch.core.jobs import Job, Reply
+from hookfetch.core.operator_requests import CancelRequested
 from hookfetch.core.own import OwnBranch
 from hookfetch.core.policy import Policy
 from hookfetch.core.ports import Bus, Finished, MayBegin, Message, OnTracked, at_once
@@ -179,7 +180,9 @@ class Service:
             self.entries.append(replace(record, epoch=0))
 
     async def _on_reply(self, message: Message) -> None:
-        self.replies[message.id] = load_reply(message.body)
+        told = load_reply(message.body)
+        if isinstance(told, Reply):
+            self.replies[message.id] = told
 
     async def push(self, name: str, delivery: str, after: str = NEW) -> None:
         repository = identify(url(name))

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.core.errors import ElementError, Temporary
-from hookfetch.core.events import CancelRequested, TrackRequested
+from hookfetch.core.events import TrackRequested
+from hookfetch.core.operator_requests import CancelRequested
 from hookfetch.core.ports import Message
 from tests.coordinator.service import NEW, FakeEngine, Service, until, until_rows
 

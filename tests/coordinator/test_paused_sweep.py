@@ -11,7 +11,7 @@ import pytest
 
 from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.core.codec import dump_event
-from hookfetch.core.events import PauseRequested, ResumeRequested
+from hookfetch.core.operator_requests import PauseRequested, ResumeRequested
 from hookfetch.core.ports import Bus, Message
 from hookfetch.core.sources import Element, LoadedProject, Source
 from hookfetch.demo.upstreams import Repository, create_repository

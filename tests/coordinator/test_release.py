@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from hookfetch.core.entries import AlarmRaised
-from hookfetch.core.events import ReleaseRequested, RetryRequested
+from hookfetch.core.operator_requests import ReleaseRequested, RetryRequested
 from tests.coordinator.upstream_model import FIRST, MAIN, UpstreamModel
 
 

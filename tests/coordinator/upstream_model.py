@@ -12,6 +12,7 @@ from itertools import count
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from hookfetch.config.supplied import SuppliedConfig
 from hookfetch.coordinator.execute import Execution
 from hookfetch.coordinator.view import StoredState
 from hookfetch.core.codec import load_record
@@ -28,6 +29,7 @@ from hookfetch.core.events import (
 )
 from hookfetch.core.globs import Glob
 from hookfetch.core.matching import Index
+from hookfetch.core.moves import Patience
 from hookfetch.core.observation import Observation, RemoteRef, followed, observe
 from hookfetch.core.policy import Policy, PolicyKeys
 from hookfetch.core.repository import identify
@@ -247,6 +249,9 @@ class UpstreamModel(RuleBasedStateMachine):
             "unhealthy": None,
             "epoch": self.epoch,
             "retry": RETRY,
+            "patience": Patience(),
+            "supplied_rules": SuppliedConfig().rules(),
+            "aliases": {},
             "policy": self.policy,
             "project": "p",
             "log_id": self.log_id,

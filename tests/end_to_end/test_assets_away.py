@@ -3,10 +3,15 @@
 import asyncio
 import os
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import grpc
 import pytest
 
-from tests.end_to_end.conftest import WITHIN, Start
+from hookfetch.demo.lab import free_port
+from hookfetch.demo.processes import Serve
+from tests.end_to_end.conftest import WITHIN, Service, Start
 from tests.support.bst_client import BstClient, as_index
 
 pytestmark = pytest.mark.engine
@@ -39,17 +44,41 @@ async def test_hookfetch_killed_in_mid_request_and_started_again_or_not_started_
 
 
 @pytest.mark.broker
-async def test_without_a_coordinator_what_is_cached_is_served_and_the_rest_comes_from_upstream(
+async def test_two_gateways_fetch_once_and_without_a_coordinator_what_is_cached_is_served(
     start: Start, amqp_url: str
 ) -> None:
     service = await start(amqp_url)
     await service.ready()
-    served = BstClient(service.lab, as_index(service.lab), "served")
-    ran = await served.fetch("alpha.bst", "beta.bst")
-    assert (ran.code, ran.pulled) == (0, 2), ran.told
+    async with _another_gateway(service) as other:
+        clients = [
+            BstClient(service.lab, as_index(service.lab), "served"),
+            BstClient(service.lab, other, "other"),
+        ]
+        for ran in await asyncio.gather(*(client.fetch("alpha.bst", "beta.bst") for client in clients)):
+            assert (ran.code, ran.pulled) == (0, 2), ran.told
+    done = [line["element"] for line in service.serve.lines if line["event"] == "finished"]
+    assert sorted(map(str, done)) == ["alpha.bst", "beta.bst"]
     coordinator = service.serve.pids[1]
     os.kill(coordinator, signal.SIGKILL)
     left = BstClient(service.lab, as_index(service.lab), "left")
     ran = await left.fetch("alpha.bst", "beta.bst", "gamma.bst", "delta.bst")
     assert (ran.code, ran.pulled) == (0, 2), ran.told
     assert await left.contents("gamma.bst", "README") == "gamma, as it was\n"
+
+
+@asynccontextmanager
+async def _another_gateway(service: Service) -> AsyncIterator[list[dict[str, object]]]:
+    """Have a second gateway of the service run for a `with` block; give the servers of its clients."""
+    lab, address = service.lab, f"127.0.0.1:{free_port()}"
+    config = lab.config.with_name("another.toml")
+    config.write_text(lab.config.read_text().replace(lab.grpc, address))
+    folder = lab.root / "another"
+    folder.mkdir()
+    gateway = Serve(config, folder, ["gateway"])
+    try:
+        await gateway.start()
+        async with grpc.aio.insecure_channel(address) as channel, asyncio.timeout(WITHIN):
+            await channel.channel_ready()
+        yield [{"url": f"http://{address}", "type": "index"}, {"url": lab.cache.url, "type": "storage"}]
+    finally:
+        await gateway.stop()

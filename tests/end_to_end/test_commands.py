@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 from hookfetch.demo.deliveries import github_push
 from hookfetch.demo.lab import Lab
 from tests.end_to_end.conftest import WITHIN, Start
+from tests.support.commands import run
 
 pytestmark = pytest.mark.engine
 
@@ -37,6 +36,8 @@ async def test_track_and_fetch_by_name_answer_with_refs_and_keys(start: Start, a
     fetched = await service.client.fetch(service.lab.project, "delta.bst", timeout=WITHIN)
     assert fetched.cached
     assert fetched.element_key
+    assert fetched.element_directory is not None
+    assert [each.key is not None and each.directory is not None for each in fetched.sources] == [True]
 
 
 async def test_the_commands_watch_track_and_fetch_speak_json_and_text(start: Start) -> None:
@@ -74,12 +75,6 @@ def test_affected_names_the_elements_of_a_push_and_takes_a_saved_delivery(lab: L
 
 def hookfetch(*arguments: str, code: int = 0) -> str:
     """Run the command and return its output, having checked its exit code."""
-    done = subprocess.run(
-        [sys.executable, "-m", "hookfetch", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=WITHIN,
-        check=False,
-    )
+    done = run(*arguments)
     assert done.returncode == code, done.stderr
     return done.stdout

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hookfetch.client import Client
-from hookfetch.client.values import Fetched, Tracked
+from hookfetch.client.work import Fetched, Tracked
 from hookfetch.demo.lab import Lab
 from hookfetch.demo.repositories import create_repository
 from hookfetch.processes import marked

@@ -150,3 +150,21 @@ async def test_a_project_that_is_not_configured_here_is_refused(tmp_path: Path) 
     with pytest.raises(Permanent, match="project nobody is not configured here"):
         await engine.load("nobody")
     await engine.close()
+
+
+async def test_an_archive_s_version_is_told_as_it_says_and_as_buildstream_guesses(bench: Bench) -> None:
+    url, ref = "up:foo-1.2.3.tar.gz", "0" * 64
+    bench.lab.element(
+        "versions.bst",
+        {"kind": "tar", "url": url, "ref": ref},
+        {"kind": "tar", "url": url, "ref": ref, "version": "2024a"},
+        {"kind": "remote", "url": url, "version-guess-pattern": "foo-([0-9]+)"},
+        {"kind": "zip", "url": "up:plain.zip"},
+    )
+    found = sources(bench, await load(bench), "versions.bst")
+    assert [(each.version, each.version_guess) for each in found] == [
+        (None, "1.2.3"),
+        ("2024a", None),
+        ("1", None),
+        (None, None),
+    ]

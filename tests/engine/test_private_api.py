@@ -24,6 +24,8 @@ SOURCES = sorted((Path(__file__).parents[2] / "hookfetch/engine").glob("private_
 # Where each name with a leading underscore that the modules' code names is looked for.
 CLASSES = {
     "_reset_load_state": "element.Element",
+    "_get_redundant_source_refs": "element.Element",
+    "_Element__load_sources": "element.Element",
     "_get_full_name": "element.Element",
     "_get_context": "plugin.Plugin",
     "_get_project": "plugin.Plugin",
@@ -42,6 +44,7 @@ CLASSES = {
     "_setup_sandbox": "_platform.Platform",
     "_lookup": "_projectrefs.ProjectRefs",
     "_get_mirror_file": "downloadablefilesource.DownloadableFileSource",
+    "_store_etag": "downloadablefilesource.DownloadableFileSource",
     "_get_tar": "plugins.sources.tar.TarSource",
     "_find_base_dir": "plugins.sources.tar.TarSource",
     "_preextract_filter": "plugins.sources.tar.TarSource",
@@ -62,6 +65,7 @@ INSTANCE_ATTRIBUTES = {
     "_unique_id": "plugin.Plugin",
     "_Element__public": "element.Element",
     "_Element__sources": "element.Element",
+    "_Element__variables": "element.Element",
     "_Source__config": "source.Source",
     "_Source__element_index": "source.Source",
     "_Source__element_kind": "source.Source",
@@ -158,6 +162,8 @@ def test_a_private_attribute_is_set_by_its_class(name: str, owner: str) -> None:
         ("source.Source._fetch", ["self", "previous_sources_dir"]),
         ("source.Source.get_mirror_directory", ["self"]),
         ("_project.Project.translate_url", ["self", "url", "source", "first_pass"]),
+        ("_project.Project.get_alias_uris", ["self", "alias", "first_pass", "tracking"]),
+        ("_project.Project.create_element", ["self", "load_element"]),
         ("_elementsources.ElementSources.get_files", ["self"]),
         (
             "_messenger.Messenger.setup_new_action_context",

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from hookfetch.core.commands import Command, Refresh
 from hookfetch.core.events import BranchPushed, TagPushed
 from hookfetch.core.matching import Index
+from hookfetch.core.moves import Patience, PendingMove, SourceMove
 from hookfetch.core.observation import RemoteRef
 from hookfetch.core.outage import Outage
 from hookfetch.core.own import OwnBranch
@@ -15,6 +17,7 @@ from hookfetch.core.rewrites import Rewrite
 from hookfetch.core.sources import Element, Ref, Source
 from hookfetch.core.standing import ElementStanding
 from hookfetch.core.state import OpenJob, RetryPolicy, RunningJob
+from hookfetch.core.supplied import SuppliedRules
 
 URL = "https://example.org/group/glib.git"
 HERE = identify(URL)
@@ -58,6 +61,15 @@ class State:
     paused: bool = False
     outage: Outage | None = None
     chosen: dict[str, dict[int, Ref]] = field(default_factory=dict)
+    moves: dict[str, dict[int, SourceMove]] = field(default_factory=dict)
+    pending: dict[str, list[PendingMove]] = field(default_factory=dict)
+    patience: Patience = field(default_factory=Patience)
+
+    supplied_rules: ClassVar[SuppliedRules] = SuppliedRules()
+    aliases: ClassVar[dict[str, str]] = {}
+
+    def supplied_jobs(self) -> int:
+        return 0
 
     def standing(self) -> list[ElementStanding]:
         return self.stands
@@ -79,6 +91,12 @@ class State:
 
     def withdrawn(self, element: str) -> Mapping[int, Ref]:
         return self.chosen.get(element, {})
+
+    def moved(self, element: str) -> Mapping[int, SourceMove]:
+        return self.moves.get(element, {})
+
+    def pending_moves(self, element: str) -> list[PendingMove]:
+        return self.pending.get(element, [])
 
     def busy(self, element: str) -> bool:
         return element in self.open_jobs

@@ -2,17 +2,8 @@
 
 import pytest
 
-from hookfetch.core.commands import (
-    Answer,
-    CacheAnswers,
-    CacheIsAway,
-    Client,
-    Command,
-    Conclude,
-    HoldForCache,
-    Refresh,
-    TakeBackQueued,
-)
+from hookfetch.core.cache_commands import CacheAnswers, CacheIsAway, HoldForCache, TakeBackQueued
+from hookfetch.core.commands import Answer, Client, Command, Conclude, Refresh
 from hookfetch.core.events import CacheAnswered, FetchRequested, JobHeld
 from hookfetch.core.outage import Outage
 from hookfetch.core.state import RunningJob

@@ -14,8 +14,8 @@ from hookfetch.core.commands import (
     Release,
     TryNow,
 )
-from hookfetch.core.events import CancelRequested, ReleaseRequested, RetryRequested
 from hookfetch.core.jobs import Reply
+from hookfetch.core.operator_requests import CancelRequested, ReleaseRequested, RetryRequested
 from hookfetch.core.standing import AT_ONCE_MOST, ElementStanding
 from hookfetch.core.state import OpenJob
 from hookfetch.handlers import decide

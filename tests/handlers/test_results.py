@@ -7,6 +7,7 @@ import pytest
 from hookfetch.core.commands import Announce, Answer, Client, Conclude, FinishJob, RetryJob, SetAside
 from hookfetch.core.events import JobDone, JobFailed, JobTracked, SourceRef
 from hookfetch.core.jobs import Change
+from hookfetch.core.policy import Policy, PolicyKeys
 from hookfetch.core.sources import Ref
 from hookfetch.core.state import RetryPolicy, RunningJob
 from hookfetch.handlers import decide
@@ -124,3 +125,18 @@ def test_a_failure_is_told_to_every_client_before_the_job_waits() -> None:
 def test_a_backoff_never_exceeds_its_bound() -> None:
     policy = RetryPolicy(first=5.0, most=60.0, attempts=3, quarantine=1.0)
     assert max(policy.delay(failures) for failures in range(1, 5000)) == 60.0
+
+
+def test_who_tracks_and_was_not_told_yet_is_told_at_the_end() -> None:
+    commands = decide(done(NEWER), running(Client(request_id="t", reply_to="inbox", wants="track")))
+    (answer,) = (each for each in commands if isinstance(each, Answer))
+    assert (answer.reply.request_id, answer.reply.outcome) == ("t", "tracked")
+    assert [each.ref for each in answer.reply.refs] == [NEWER]
+
+
+def test_who_tracks_an_element_that_was_pinned_meanwhile_is_told_so() -> None:
+    state = running(Client(request_id="t", reply_to="inbox", wants="track"))
+    state.policy = Policy(own={"glib.bst": PolicyKeys(pin=True)})
+    (answer,) = (each for each in decide(done(OLD), state) if isinstance(each, Answer))
+    assert (answer.reply.outcome, answer.reply.request_id) == ("failed", "t")
+    assert answer.reply.reason == state.policy.stays("glib.bst")

@@ -33,23 +33,32 @@ class Ran:
 
 class BstClient:
     """A client with folders of its own, which are empty at first, and its own checkout of the project as it
-    is now; `servers` and `retries` as in BuildStream's user configuration."""
+    is now; `servers`, `retries` and `more` as in BuildStream's user configuration."""
 
     def __init__(
-        self, lab: Lab, servers: Sequence[Mapping[str, object]], name: str = "client", *, retries: int = 2
+        self,
+        lab: Lab,
+        servers: Sequence[Mapping[str, object]],
+        name: str = "client",
+        *,
+        retries: int = 2,
+        more: Mapping[str, object] | None = None,
     ) -> None:
         self.home = lab.root / name
         (self.home / "bin").mkdir(parents=True)
         self.project = self.home / "project"
         shutil.copytree(lab.root / "project", self.project)
-        self._configure(servers, retries)
+        self._configure(servers, retries, more or {})
 
-    def _configure(self, servers: Sequence[Mapping[str, object]], retries: int) -> None:
-        folders = {key: str(self.home / key) for key in ("sourcedir", "cachedir", "logdir")}
-        caches = {"override-project-caches": True, "servers": list(servers)}
-        (self.home / "buildstream.conf").write_text(
-            json.dumps({**folders, "scheduler": {"network-retries": retries}, "source-caches": caches})
-        )
+    def _configure(
+        self, servers: Sequence[Mapping[str, object]], retries: int, more: Mapping[str, object]
+    ) -> None:
+        settings = {
+            **{key: str(self.home / key) for key in ("sourcedir", "cachedir", "logdir")},
+            "scheduler": {"network-retries": retries},
+            "source-caches": {"override-project-caches": True, "servers": list(servers)},
+        }
+        (self.home / "buildstream.conf").write_text(json.dumps({**settings, **more}))
 
     async def fetch(self, *elements: str) -> Ran:
         """Run `bst source fetch`."""

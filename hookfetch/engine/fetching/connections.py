@@ -21,6 +21,13 @@ def place_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
+def close_idle() -> None:
+    """Close those that nobody uses now, and keep none of the others: what is connected to next is judged
+    anew."""
+    for manager, _ in list(_managers.values()):
+        manager.clear()
+
+
 def connections_to(url: str) -> Any:
     """Return urllib3's pool manager for a URL's host, with this process's proxies and certificates."""
     place = place_of(url)

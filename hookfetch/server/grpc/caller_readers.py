@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from hookfetch.server.grpc.admitted import visible
+from hookfetch.server.grpc.admission.admitted import visible
 from hookfetch.server.grpc.readers import Context, Readers
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import grpc
 
 from hookfetch.server.access.access import ANONYMOUS
-from hookfetch.server.grpc.admitted import current
-from hookfetch.server.grpc.credentials import address
+from hookfetch.server.grpc.admission.admitted import current
+from hookfetch.server.grpc.admission.credentials import address
 from hookfetch.server.grpc.errors import Refused, invalid, not_found
 
 MAX_NAME = 1000  # characters of an id or a name

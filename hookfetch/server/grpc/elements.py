@@ -7,11 +7,11 @@ from typing import cast
 
 import structlog
 
-from hookfetch.core.events import CancelRequested, ReleaseRequested, RetryRequested
 from hookfetch.core.jobs import Reply
+from hookfetch.core.operator_requests import CancelRequested, ReleaseRequested, RetryRequested
 from hookfetch.core.questions import PAGE_MOST, ElementsAsked, ProjectElements
 from hookfetch.core.standing import STATES, ElementStanding, ElementState
-from hookfetch.server.grpc.admitted import visible
+from hookfetch.server.grpc.admission.admitted import visible
 from hookfetch.server.grpc.checks import named, served
 from hookfetch.server.grpc.errors import failed, invalid, not_found, unavailable
 from hookfetch.server.grpc.filters import BadFilter, Filter

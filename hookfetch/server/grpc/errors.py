@@ -72,11 +72,11 @@ def denied(text: str, reason: str, **metadata: str) -> Refused:
     return Refused(grpc.StatusCode.PERMISSION_DENIED, text, detail)
 
 
-def over_quota(text: str, subject: str) -> Refused:
-    """Return the refusal of a call beyond what `subject` may have going on at once."""
+def over_quota(text: str, subject: str, seconds: float = _RETRY_SECONDS) -> Refused:
+    """Return the refusal of a call beyond what `subject` may have; it may come again in `seconds`."""
     violation = error_details_pb2.QuotaFailure.Violation(subject=subject, description=text)
     quota = error_details_pb2.QuotaFailure(violations=[violation])
-    return Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, text, _retry(_RETRY_SECONDS), quota)
+    return Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, text, _retry(seconds), quota)
 
 
 def compacted(oldest_cursor: str) -> Refused:

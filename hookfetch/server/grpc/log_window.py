@@ -250,6 +250,10 @@ class LogWindow:
                 sequence = min(sequence, log.sequences[position.number + 1] - 1)
         return sequence
 
+    def element(self, name: tuple[str, str]) -> Logged | None:
+        """Return the newest update of the element of this (project, element), None where none is kept."""
+        return self._newest.get(name)
+
     def elements_after(self, name: tuple[str, str]) -> Iterator[Logged]:
         """Iterate over the newest update of each element whose (project, element) is after
         `name`, in order; not to be held over an await."""

@@ -16,6 +16,7 @@ from hookfetch.core.entries import (
 )
 from hookfetch.core.events import SourceRef
 from hookfetch.core.jobs import Change
+from hookfetch.core.moves import SourceMove, Upgrade
 from hookfetch.core.sources import Ref
 from hookfetch.v1 import refs_pb2, sources_pb2
 
@@ -49,9 +50,29 @@ def change_messages(changes: Iterable[Change]) -> list[refs_pb2.Change]:
             base=ref_message(change.base),
             previous=ref_message(change.previous),
             ref=ref_message(change.ref),
+            base_url=change.base_url,
+            move=None if change.moved is None else _move_message(change.moved),
         )
         for change in changes
     ]
+
+
+def _move_message(moved: SourceMove) -> refs_pb2.Move:
+    keys, variables = (
+        [refs_pb2.Move.Value(key=each.key, before=each.before, after=each.after) for each in values]
+        for values in (moved.keys, moved.variables)
+    )
+    return refs_pb2.Move(old_version=moved.old, new_version=moved.new, keys=keys, variables=variables)
+
+
+def _upgrade_message(upgrade: Upgrade) -> refs_pb2.Upgrade:
+    return refs_pb2.Upgrade(
+        old_version=upgrade.old,
+        new_version=upgrade.new,
+        feed=upgrade.feed,
+        tag=upgrade.tag,
+        page=upgrade.page,
+    )
 
 
 def source_messages(refs: Iterable[SourceRef]) -> list[sources_pb2.SourceRef]:
@@ -73,6 +94,7 @@ def update_message(entry: RefUpdated) -> refs_pb2.RefUpdate:
         source_keys=entry.source_keys,
         causes=entry.causes,
         announced_at=_announced_at(entry),
+        upgrade=None if entry.upgrade is None else _upgrade_message(entry.upgrade),
     )
 
 

@@ -9,23 +9,21 @@ import grpc
 import structlog
 
 from hookfetch.core.codec import Answered
-from hookfetch.core.events import PauseRequested, ResumeRequested
+from hookfetch.core.delivery_questions import DeliveriesAsked, ReplayAsked, Replayed
 from hookfetch.core.kept import DeliveryFilter
+from hookfetch.core.operator_requests import PauseRequested, ResumeRequested
 from hookfetch.core.questions import (
     PAGE_MOST,
-    DeliveriesAsked,
     ElementReport,
     OutcomesAsked,
     ProjectReport,
     ProjectStory,
-    ReplayAsked,
-    Replayed,
     StateAsked,
     StoryAsked,
     WhyAsked,
 )
 from hookfetch.core.why import ENDS
-from hookfetch.server.grpc.admitted import may_with_all, visible
+from hookfetch.server.grpc.admission.admitted import may_with_all, visible
 from hookfetch.server.grpc.checks import named, peer, served
 from hookfetch.server.grpc.elements import COMMAND_SECONDS, ElementCalls
 from hookfetch.server.grpc.errors import Answering, failed, invalid, not_found, unavailable

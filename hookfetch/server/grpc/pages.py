@@ -16,9 +16,11 @@ def token_of(place: Sequence[object]) -> str:
 def place_in(token: str) -> object:
     """Return what JSON has of the place in `token`, whatever it is; Refused when it is no token."""
     try:
-        return json.loads(base64.urlsafe_b64decode(token))
+        place = json.loads(base64.urlsafe_b64decode(token))
+        json.dumps(place, ensure_ascii=False).encode()  # half a character goes no further
     except (ValueError, binascii.Error, RecursionError):
         raise no_token() from None
+    return place
 
 
 def no_token() -> Refused:

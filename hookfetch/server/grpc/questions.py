@@ -8,8 +8,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from hookfetch.core.asset_questions import UsersTold
 from hookfetch.core.codec import Answered, Asked, dump_question, load_answer
+from hookfetch.core.feed_questions import FeedCheckTold, FeedsTold
 from hookfetch.core.ports import Bus, Inbox, Message
+from hookfetch.core.project_questions import ToldOfProject
 from hookfetch.core.questions import (
     ElementReport,
     ProjectElements,
@@ -25,8 +28,19 @@ SETTLE_SECONDS = 0.3
 MAX_ASKED = 100
 MAX_ANSWERS = 1000
 
-OfProject = ProjectStory | ProjectOutcomes | ElementReport | ProjectReport | ProjectElements | RecipeTold
-P = TypeVar("P", ProjectStory, ProjectOutcomes, ElementReport, ProjectReport, ProjectElements, RecipeTold)
+OfProject = (
+    ProjectStory
+    | ProjectOutcomes
+    | ElementReport
+    | ProjectReport
+    | ProjectElements
+    | RecipeTold
+    | UsersTold
+    | ToldOfProject
+    | FeedsTold
+    | FeedCheckTold
+)
+P = TypeVar("P", bound=OfProject)
 
 
 @dataclass(slots=True)

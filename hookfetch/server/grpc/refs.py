@@ -8,10 +8,10 @@ from typing import Any
 
 import grpc
 
-from hookfetch.server.grpc.admitted import visible
-from hookfetch.server.grpc.checks import no_such_project
+from hookfetch.server.grpc.admission.admitted import visible
+from hookfetch.server.grpc.checks import named, no_such_project, served
 from hookfetch.server.grpc.cursors import BadCursor, dump_cursor, load_cursor
-from hookfetch.server.grpc.errors import Answering, compacted, invalid, unavailable
+from hookfetch.server.grpc.errors import Answering, compacted, invalid, not_found, unavailable
 from hookfetch.server.grpc.filters import MAX_PROJECTS, BadFilter, Filter
 from hookfetch.server.grpc.log_window import Compacted, LogWindow
 from hookfetch.server.grpc.messages import watch_response
@@ -54,6 +54,11 @@ class RefServicer:
                     self.list,
                     request_deserializer=refs_pb2.ListRequest.FromString,
                     response_serializer=refs_pb2.ListResponse.SerializeToString,
+                ),
+                "Get": grpc.unary_unary_rpc_method_handler(
+                    self.get,
+                    request_deserializer=refs_pb2.GetRequest.FromString,
+                    response_serializer=refs_pb2.RefUpdate.SerializeToString,
                 ),
             },
         )
@@ -114,6 +119,21 @@ class RefServicer:
             else:
                 cursor, after = dump_cursor(self._window.newest(wanted.projects).values()), ("", "")
             return await self._page(wanted, cursor, after, request.page_size or DEFAULT_PAGE)
+
+    async def get(self, request: refs_pb2.GetRequest, context: Context) -> refs_pb2.RefUpdate:
+        """Return the newest update of one element."""
+        async with Answering(context):
+            named("project", request.project)
+            named("element", request.element)
+            served([request.project], visible(self._projects))
+            await self._ready()
+            entry = self._window.element((request.project, request.element))
+            if entry is None:
+                text = (
+                    f"nothing of {request.element!r} in {request.project!r} is known to have been announced"
+                )
+                raise not_found("element", request.element, text)
+            return refs_pb2.RefUpdate.FromString(entry.wire)
 
     async def _page(
         self, wanted: Filter, cursor: str, after: tuple[str, str], size: int

@@ -1,4 +1,4 @@
-"""The gateway's gRPC server: refs, sources, operations, health and reflection on one port, fed from a bus."""
+"""The gateway's gRPC server: hookfetch's services, health and reflection on one port, fed from a bus."""
 
 import asyncio
 import time
@@ -18,19 +18,38 @@ from hookfetch.core.ports import Bus, Message, Subscription
 from hookfetch.server.access.access import Access, open_access
 from hookfetch.server.access.audit import Audit
 from hookfetch.server.access.bounds import Bounds, Quota
-from hookfetch.server.grpc.admission import Admission
-from hookfetch.server.grpc.limits import Limits, options_of
+from hookfetch.server.access.shares import Share, Shares
+from hookfetch.server.grpc.admission.admission import Admission
+from hookfetch.server.grpc.admission.limits import Limits, options_of
+from hookfetch.server.grpc.elements import ElementCalls
+from hookfetch.server.grpc.feeds import FeedServicer
+from hookfetch.server.grpc.jobs import JobServicer
+from hookfetch.server.grpc.locating import Locating
 from hookfetch.server.grpc.log_window import LogWindow
 from hookfetch.server.grpc.messages import entry_wire, listed_wire
 from hookfetch.server.grpc.operations import OperationsServicer
+from hookfetch.server.grpc.projects import ProjectServicer
 from hookfetch.server.grpc.questions import Questions
 from hookfetch.server.grpc.refs import PROGRESS_SECONDS, RefServicer
 from hookfetch.server.grpc.requests import ANSWER_SECONDS, Requests
 from hookfetch.server.grpc.sources import SourceServicer
-from hookfetch.v1 import operations_pb2, operations_pb2_grpc, refs_pb2, sources_pb2, sources_pb2_grpc
+from hookfetch.server.grpc.supplied import SuppliedElements
+from hookfetch.v1 import (
+    feeds_pb2,
+    feeds_pb2_grpc,
+    jobs_pb2,
+    jobs_pb2_grpc,
+    operations_pb2,
+    operations_pb2_grpc,
+    projects_pb2,
+    projects_pb2_grpc,
+    refs_pb2,
+    sources_pb2,
+    sources_pb2_grpc,
+)
 
 if TYPE_CHECKING:  # with it come BuildStream's messages
-    from hookfetch.server.grpc.asset_service import AssetService
+    from hookfetch.server.grpc.assets.service import AssetService
 
 MAX_CALLS = 10_000  # at once, watchers included
 # The bus does not say when the kept log was read: no entry for QUIET_SECONDS is taken for it.
@@ -40,7 +59,10 @@ OPENING_SECONDS = 60.0
 _SERVICES = (
     refs_pb2.DESCRIPTOR.services_by_name["RefService"].full_name,
     sources_pb2.DESCRIPTOR.services_by_name["SourceService"].full_name,
+    projects_pb2.DESCRIPTOR.services_by_name["ProjectService"].full_name,
+    jobs_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
     operations_pb2.DESCRIPTOR.services_by_name["OperationsService"].full_name,
+    feeds_pb2.DESCRIPTOR.services_by_name["FeedService"].full_name,
 )
 
 
@@ -48,7 +70,8 @@ class GrpcServer:
     """A gateway for `projects` on `listen` (`host:port`; port 0 for any free one).
 
     `progress_seconds` is a quiet watcher's interval, `answer_seconds` the longest wait for a
-    coordinator, `assets` what it serves of source caches. Without `access` everyone may do everything,
+    coordinator, `assets` what it serves of source caches, `supplied` takes elements of clients'
+    own, `originals` is where clients find originals. Without `access` everyone may do everything,
     without `credentials` there is no TLS.
     """
 
@@ -64,6 +87,8 @@ class GrpcServer:
         access: Access | None = None,
         limits: Limits | None = None,
         credentials: grpc.ServerCredentials | None = None,
+        supplied: SuppliedElements | None = None,
+        originals: str | None = None,
     ) -> None:
         self._bus = bus
         self._projects = frozenset(projects)
@@ -73,10 +98,14 @@ class GrpcServer:
         self._requests = Requests(bus, answer_seconds=answer_seconds)
         self._questions = Questions(bus)
         self._refs = RefServicer(self._window, self._projects, progress_seconds=progress_seconds)
+        elements = ElementCalls(self._questions, self._requests, self._projects)
+        self._jobs = JobServicer(self._requests, elements, self._projects)
         self._assets = assets
         self._access = access or open_access()
         self._limits = limits or Limits()
         self._credentials = credentials
+        self._originals = originals
+        self._supplied = supplied or SuppliedElements({}, Shares("elements", Share(), time.monotonic))
         bounds = Bounds(Quota(calls=self._limits.calls, work=self._limits.work))
         self._admission = Admission(self._access, bounds, Audit(time.monotonic), self._projects)
         self._services = _SERVICES if assets is None else (*_SERVICES, *assets.names)
@@ -114,10 +143,23 @@ class GrpcServer:
         )
         server.add_generic_rpc_handlers((self._refs.handlers(),))
         sources_pb2_grpc.add_SourceServiceServicer_to_server(
-            SourceServicer(self._requests, self._projects), server
+            SourceServicer(
+                self._requests,
+                self._projects,
+                self._supplied,
+                Locating(self._questions, self._projects, self._originals),
+            ),
+            server,
         )
+        projects_pb2_grpc.add_ProjectServiceServicer_to_server(
+            ProjectServicer(self._questions, self._requests, self._projects), server
+        )
+        jobs_pb2_grpc.add_JobServiceServicer_to_server(self._jobs, server)
         operations_pb2_grpc.add_OperationsServiceServicer_to_server(
             OperationsServicer(self._questions, self._requests, self._projects), server
+        )
+        feeds_pb2_grpc.add_FeedServiceServicer_to_server(
+            FeedServicer(self._questions, self._projects), server
         )
         if self._assets is not None:
             self._assets.join(server, self._questions, self._requests)

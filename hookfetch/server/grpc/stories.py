@@ -12,8 +12,9 @@ from google.protobuf.message import Message
 from pydantic import TypeAdapter
 
 from hookfetch.core.codec import Answered
+from hookfetch.core.delivery_questions import Accepted
 from hookfetch.core.kept import DeliveryRecord, ToldFact
-from hookfetch.core.questions import FACTS_ASKED_MOST, Accepted, Ended, ProjectOutcomes
+from hookfetch.core.questions import FACTS_ASKED_MOST, Ended, ProjectOutcomes
 from hookfetch.core.why import Heard, end_of
 from hookfetch.server.grpc.errors import not_found, unavailable
 from hookfetch.server.grpc.pages import no_token, place_in, token_of

@@ -15,7 +15,7 @@ from hookfetch.bus.memory.bus import MemoryBus
 from hookfetch.client import Client, Credentials
 from hookfetch.core.access import EVERYTHING, Caller, Scope, grant
 from hookfetch.server.access.access import Access, Known
-from hookfetch.server.grpc.limits import Limits
+from hookfetch.server.grpc.admission.limits import Limits
 from hookfetch.server.grpc.server import GrpcServer
 from tests.server.grpc.gateway_lab import PROJECTS, announce, entry
 

@@ -13,7 +13,7 @@ from hookfetch.core.events import RequestWithdrawn
 from hookfetch.core.jobs import Reply
 from hookfetch.core.ports import Message
 from hookfetch.core.recipe_questions import RecipeAsked, RecipeTold
-from hookfetch.server.grpc.asset_recipes import Recipes
+from hookfetch.server.grpc.assets.recipes import Recipes
 from hookfetch.server.grpc.questions import Questions
 from hookfetch.server.grpc.requests import Requests
 from tests.server.grpc.gateway_lab import until

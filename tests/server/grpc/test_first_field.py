@@ -3,7 +3,7 @@
 import pytest
 
 from hookfetch.cas.protos import bytestream_pb2, remote_execution_pb2
-from hookfetch.server.grpc.first_field import first_text, without_instance
+from hookfetch.server.grpc.assets.first_field import first_text, without_instance
 
 
 @pytest.mark.parametrize("instance", ["p", "gnome@main", "x" * 127, "x" * 128, "ü" * 500])

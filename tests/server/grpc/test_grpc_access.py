@@ -12,12 +12,14 @@ from structlog.testing import capture_logs
 
 from hookfetch.client import Denied, NotFound, Unauthenticated
 from hookfetch.core.access import Caller, grant
+from hookfetch.core.codec import load_event
 from hookfetch.core.events import FetchRequested, TrackRequested
 from hookfetch.core.jobs import Reply
+from hookfetch.core.ports import Message
 from hookfetch.server.access.access import ANONYMOUS, Access, Known
 from hookfetch.server.access.watch import TokenWatch
-from hookfetch.server.grpc.limits import Limits
-from hookfetch.v1 import refs_pb2, refs_pb2_grpc, sources_pb2, sources_pb2_grpc
+from hookfetch.server.grpc.admission.limits import Limits
+from hookfetch.v1 import jobs_pb2, jobs_pb2_grpc, refs_pb2, refs_pb2_grpc, sources_pb2, sources_pb2_grpc
 from tests.server.grpc.access_lab import TOKENS, access_for, details_of, guarded, known
 from tests.server.grpc.gateway_lab import announce, coordinate, entry, take, until
 
@@ -74,7 +76,9 @@ async def test_a_missing_scope_is_told_with_what_is_missing(tmp_path: Path) -> N
         async with grpc.aio.insecure_channel(lab.target) as channel:
             stub = sources_pb2_grpc.SourceServiceStub(channel)
             with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await stub.Fetch(sources_pb2.FetchRequest(project="gnome", element="a"), metadata=metadata)
+                await stub.Fetch(
+                    sources_pb2.FetchRequest(project="gnome", element="a"), metadata=metadata
+                ).read()
         info = details_of(refused.value)["ErrorInfo"]
         assert isinstance(info, error_details_pb2.ErrorInfo)
         assert (info.reason, dict(info.metadata)) == (
@@ -231,6 +235,31 @@ async def test_one_caller_s_work_is_bounded_and_no_other_s(tmp_path: Path) -> No
                     except grpc.aio.AioRpcError:
                         await asyncio.sleep(0.02)
             running[1].cancel()
+
+
+async def test_who_only_reads_cannot_take_all_the_places_of_those_who_wait(tmp_path: Path) -> None:
+    limits = Limits(calls=9, work=2)
+    asked: list[str] = []
+
+    async def handle(message: Message) -> None:
+        asked.append(load_event(message.body).type)
+
+    async def on_active() -> None:
+        return None
+
+    async with guarded(tmp_path, access_for(GNOME), limits=limits) as lab:
+        await lab.bus.coordinate("gnome", handle, on_active)
+        metadata = [("authorization", f"Bearer {TOKENS['gnome']}")]
+        async with grpc.aio.insecure_channel(lab.target) as channel:
+            stub = jobs_pb2_grpc.JobServiceStub(channel)
+            request = jobs_pb2.WatchJobRequest(project="gnome", element="a.bst")
+            watching = [stub.Watch(request, metadata=metadata) for _ in range(2)]
+            await until(lambda: asked == ["watch_requested"] * 2)
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await anext(aiter(stub.Watch(request, metadata=metadata, timeout=5)))
+            assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            for each in watching:
+                each.cancel()
 
 
 async def test_a_request_beyond_its_bytes_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from hookfetch.cas.protos import (
 )
 from hookfetch.config.caches import SourceCacheConfig
 from hookfetch.demo.cache import SourceCache
-from hookfetch.server.grpc.asset_service import AssetService
+from hookfetch.originals.folder import Folder
+from hookfetch.server.grpc.assets.service import AssetService
 from hookfetch.server.grpc.caller_readers import OfCaller
 from hookfetch.server.grpc.readers import AnyReader
 from hookfetch.server.grpc.server import GrpcServer
@@ -55,7 +56,7 @@ async def test_a_key_is_found_with_a_grant_for_its_project_alone(tmp_path: Path)
             known("sdk", ["fetch"], ["sdk"]),
             known("lost", ["read"], ["gnome"]),
         )
-        service = AssetService(caches, 60.0, OfCaller(AnyReader(caches)))
+        service = AssetService(caches, 60.0, OfCaller(AnyReader(caches)), Folder(tmp_path / "mirrors"))
         server = GrpcServer(bus, caches, "127.0.0.1:0", assets=service, access=access)
         await server.start()
         try:
@@ -88,7 +89,7 @@ async def test_a_storage_passes_through_for_an_instance_of_the_caller_s(tmp_path
         bus = MemoryBus(tmp_path / "dead")
         await bus.start()
         access = access_for(known("gnome", ["fetch"], ["gnome"]), known("lost", ["read"], ["gnome"]))
-        service = AssetService(caches, 60.0, OfCaller(AnyReader(caches)))
+        service = AssetService(caches, 60.0, OfCaller(AnyReader(caches)), Folder(tmp_path / "mirrors"))
         server = GrpcServer(bus, caches, "127.0.0.1:0", assets=service, access=access)
         await server.start()
         try:

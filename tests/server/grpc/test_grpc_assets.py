@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 from hookfetch.bus.memory.bus import MemoryBus
+from hookfetch.cas.lookup import Lookup
 from hookfetch.cas.proof import SOURCE_URN
 from hookfetch.cas.protos import (
     bytestream_pb2,
@@ -28,7 +29,8 @@ from hookfetch.core.jobs import Reply
 from hookfetch.core.ports import Message
 from hookfetch.core.recipe_questions import RecipeAsked, RecipeTold
 from hookfetch.demo.cache import SourceCache
-from hookfetch.server.grpc.asset_service import AssetService
+from hookfetch.originals.folder import Folder
+from hookfetch.server.grpc.assets.service import AssetService
 from hookfetch.server.grpc.readers import AnyReader
 from hookfetch.server.grpc.server import GrpcServer
 from tests.support.assets import Assets, digest_of
@@ -110,7 +112,7 @@ async def gateway(folder: Path, **urls: str) -> AsyncIterator[Gateway]:
     bus = MemoryBus(folder / "dead")
     await bus.start()
     caches = {project: (SourceCacheConfig(url=url),) for project, url in urls.items()}
-    service = AssetService(caches, 3600.0, AnyReader(caches))
+    service = AssetService(caches, 3600.0, AnyReader(caches), Folder(folder / "mirrors"))
     server = GrpcServer(bus, caches, "127.0.0.1:0", assets=service)
     await server.start()
     try:
@@ -130,7 +132,7 @@ async def refused(call: Any) -> tuple[grpc.StatusCode, str]:
 NOT_FOUND = (grpc.StatusCode.NOT_FOUND, "neither cached nor known here")
 
 
-async def test_it_says_what_it_is_when_it_is_asked_for_nothing_and_takes_no_pushes(
+async def test_it_says_what_it_is_when_it_is_asked_for_nothing_and_what_it_cannot_heed(
     tmp_path: Path, cache: SourceCache
 ) -> None:
     async with gateway(tmp_path, p=cache.url) as here:
@@ -144,12 +146,19 @@ async def test_it_says_what_it_is_when_it_is_asked_for_nothing_and_takes_no_push
         assert (code, text.partition(":")[0]) == (grpc.StatusCode.INVALID_ARGUMENT, "qualifiers.name")
         many = remote_asset_pb2.FetchBlobRequest(uris=[f"{SOURCE_URN}{KEY}"] * 17)
         assert (await refused(here.fetch.FetchBlob(many)))[0] is grpc.StatusCode.INVALID_ARGUMENT
+        outside = remote_asset_pb2.FetchBlobRequest(uris=[f"{SOURCE_URN}{KEY}"])
+        outside.oldest_content_accepted.seconds = 2**62
+        code, text = await refused(here.fetch.FetchBlob(outside))
+        assert (code, text.partition(":")[0]) == (
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "oldest_content_accepted",
+        )
+        # What the index says, as BuildStream asks it whether one may push.
         for call in (
             here.push.PushBlob(remote_asset_pb2.PushBlobRequest()),
             here.push.PushDirectory(remote_asset_pb2.PushDirectoryRequest()),
-            here.storage.BatchUpdateBlobs(remote_execution_pb2.BatchUpdateBlobsRequest()),
         ):
-            assert (await refused(call))[0] is grpc.StatusCode.PERMISSION_DENIED
+            assert (await refused(call))[0] is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_a_hit_costs_no_question_and_what_nobody_knows_is_not_found_at_once(
@@ -182,6 +191,32 @@ async def test_a_hit_costs_no_question_and_what_nobody_knows_is_not_found_at_onc
                 await refused(here.fetch.FetchBlob(remote_asset_pb2.FetchBlobRequest(uris=[uri])))
                 == NOT_FOUND
             )
+
+
+async def test_what_was_found_is_told_again_unasked_until_a_storage_has_lost_it(
+    tmp_path: Path, cache: SourceCache, assets: Assets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hookfetch.server.grpc.assets.remembered.SECONDS", 2.0)
+    monkeypatch.setattr("hookfetch.server.grpc.assets.remembered._EACH_SECONDS", 0.1)
+    looked = []
+    look = Lookup.element
+    monkeypatch.setattr(Lookup, "element", lambda self, key: looked.append(key) or look(self, key))
+    key = "d" * 64
+    message, _ = assets.element(key, b"told again")
+    clock = asyncio.get_running_loop().time
+    async with gateway(tmp_path, p=cache.url) as here:
+        await here.coordinate("p", set(), fetched)
+        began = clock()
+        while clock() < began + 3.0:  # longer than it counts
+            assert await here.blob(key) == message
+            await asyncio.sleep(0.05)
+        assert looked == [key]
+        assets.lose(message)
+        async with asyncio.timeout(10):
+            while (found := await asyncio.gather(here.blob(key), return_exceptions=True)) == [message]:
+                await asyncio.sleep(0.05)
+        assert isinstance(found[0], grpc.aio.AioRpcError)
+        assert found[0].code() is grpc.StatusCode.NOT_FOUND
 
 
 async def test_a_hole_in_a_tree_is_mended_for_all_who_ask_before_they_are_told_of_it(
@@ -245,7 +280,7 @@ async def test_a_cache_that_hangs_is_waited_for_by_one_and_is_asked_again_a_whil
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hookfetch.cas.proof.TIMEOUT", 0.5)
-    monkeypatch.setattr("hookfetch.server.grpc.asset_lookups.AWAY_SECONDS", 1.0)
+    monkeypatch.setattr("hookfetch.server.grpc.assets.lookups.AWAY_SECONDS", 1.0)
     clock = asyncio.get_running_loop().time
     with SourceCache(tmp_path / "hanging") as hanging:
         message, _ = (mine := Assets(hanging, tmp_path / "hanging")).element(KEY, b"hit")

@@ -10,14 +10,15 @@ from google.protobuf import descriptor_pool
 from hookfetch.cas.protos import bytestream_pb2, remote_execution_pb2
 from hookfetch.config.caches import SourceCacheConfig
 from hookfetch.core.access import SCOPES, Caller, Scope, grant
-from hookfetch.server.grpc.asset_service import AssetService
+from hookfetch.originals.folder import Folder
+from hookfetch.server.grpc.admission.methods import RULES, Rule
+from hookfetch.server.grpc.admission.permission import named_by, permit
+from hookfetch.server.grpc.assets.pass_through import SERVICES
+from hookfetch.server.grpc.assets.service import AssetService
 from hookfetch.server.grpc.errors import Refused
-from hookfetch.server.grpc.methods import RULES, Rule
-from hookfetch.server.grpc.pass_through import SERVICES
-from hookfetch.server.grpc.permission import named_by, permit
 from hookfetch.server.grpc.readers import AnyReader
 from hookfetch.server.grpc.server import GrpcServer
-from hookfetch.v1 import operations_pb2, refs_pb2, sources_pb2
+from hookfetch.v1 import feeds_pb2, jobs_pb2, operations_pb2, projects_pb2, refs_pb2, sources_pb2
 from tests.server.grpc.gateway_lab import PROJECTS, gateway
 
 PUBLIC = {f"/grpc.health.v1.Health/{name}" for name in ("Check", "List", "Watch")}
@@ -25,15 +26,26 @@ NEEDS: dict[Scope, set[str]] = {
     "read": {
         "RefService/Watch",
         "RefService/List",
+        "RefService/Get",
+        "SourceService/Locate",
+        "ProjectService/List",
+        "ProjectService/Describe",
+        "ProjectService/Affected",
+        "JobService/Watch",
+        "FeedService/List",
         "OperationsService/ListDeliveries",
         "OperationsService/GetDelivery",
         "OperationsService/Explain",
         "OperationsService/ListElements",
         "OperationsService/State",
     },
-    "track": {"SourceService/Track"},
-    "fetch": {"SourceService/Fetch"},
+    "track": {"SourceService/Track", "FeedService/Check"},
+    "fetch": {"SourceService/Fetch", "SourceService/Stage"},
     "admin": {
+        "ProjectService/Reload",
+        "JobService/Cancel",
+    }
+    | {
         f"OperationsService/{name}"
         for name in (
             "ReplayDelivery", "RetryElements", "ReleaseElements", "CancelElements", "Pause", "Resume",
@@ -45,6 +57,18 @@ REQUESTS: dict[str, Any] = {
     "RefService/List": refs_pb2.ListRequest(filter=refs_pb2.Filter(projects=["gnome"])),
     "SourceService/Track": sources_pb2.TrackRequest(project="gnome", element="a.bst"),
     "SourceService/Fetch": sources_pb2.FetchRequest(project="gnome", element="a.bst"),
+    "SourceService/Stage": sources_pb2.StageRequest(project="gnome", element="a.bst"),
+    "SourceService/Locate": sources_pb2.LocateRequest(project="gnome", element="a.bst"),
+    "RefService/Get": refs_pb2.GetRequest(project="gnome", element="a.bst"),
+    "ProjectService/Describe": projects_pb2.DescribeProjectRequest(project="gnome"),
+    "ProjectService/Affected": projects_pb2.AffectedRequest(
+        project="gnome", repository="https://g.example/a"
+    ),
+    "ProjectService/Reload": projects_pb2.ReloadRequest(project="gnome"),
+    "JobService/Watch": jobs_pb2.WatchJobRequest(project="gnome", element="a.bst"),
+    "JobService/Cancel": jobs_pb2.CancelJobRequest(project="gnome", element="a.bst"),
+    "FeedService/List": feeds_pb2.ListFeedsRequest(projects=["gnome"]),
+    "FeedService/Check": feeds_pb2.CheckFeedsRequest(project="gnome"),
     "OperationsService/Explain": operations_pb2.ExplainRequest(project="gnome", element="a.bst"),
     "OperationsService/ListElements": operations_pb2.ListElementsRequest(projects=["gnome"]),
     "OperationsService/RetryElements": operations_pb2.RetryElementsRequest(project="gnome", elements="a"),
@@ -92,7 +116,7 @@ async def test_every_method_that_is_served_has_a_rule(
     assert remote_execution_pb2.DESCRIPTOR
     recording = Recording(monkeypatch)
     cache = [SourceCacheConfig(url="http://127.0.0.1:1")]
-    assets = AssetService({"gnome": cache}, 1.0, AnyReader(["gnome"]))
+    assets = AssetService({"gnome": cache}, 1.0, AnyReader(["gnome"]), Folder(Path("/nowhere")))
     async with gateway(tmp_path) as lab:
         recording.handlers.clear()
         server = GrpcServer(lab.bus, PROJECTS, "127.0.0.1:0", assets=assets)

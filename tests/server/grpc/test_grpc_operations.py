@@ -67,8 +67,11 @@ def record(delivery: str, at: float = 1.0) -> DeliveryRecord:
 class Operated:
     """A coordinator, its gateway, and a client."""
 
-    def __init__(self, service: Service, client: Client, kept: KeptList, other: KeptList) -> None:
+    def __init__(
+        self, service: Service, client: Client, kept: KeptList, other: KeptList, target: str
+    ) -> None:
         self.service = service
+        self.target = target
         self.client = client
         self.operations = client.operations
         self.kept = kept
@@ -108,7 +111,7 @@ async def operated(
             await part.start()
         try:
             async with Client(f"127.0.0.1:{server.port}", credentials) as client:
-                yield Operated(service, client, kept, other)
+                yield Operated(service, client, kept, other, f"127.0.0.1:{server.port}")
         finally:
             await server.stop(0)
             await answers.stop()

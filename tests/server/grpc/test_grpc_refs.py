@@ -7,6 +7,8 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
 from hookfetch.client import Client, Compacted, InvalidRequest, NotFound, RefUpdate
 from hookfetch.core.codec import dump_record
@@ -267,22 +269,45 @@ async def test_a_watcher_that_does_not_read_costs_no_queue_and_is_told_when_its_
             await announce(lab.bus, entry(number, ref=big))
         await until(lambda: encoded[0].last == 300)
         assert encoded[0]._bytes <= 2_000_000  # noqa: SLF001  what the claim is about
-        seen, code = await _read_to_the_end(call)
-        assert code is grpc.StatusCode.OUT_OF_RANGE
+        seen, dropped = await _read_to_the_end(call)
+        assert dropped.code() is grpc.StatusCode.OUT_OF_RANGE
         assert seen < 250
+        status, reason = rpc_status.from_call(dropped), error_details_pb2.ErrorInfo()
+        assert status is not None
+        assert status.details[0].Unpack(reason)
+        assert reason.reason == "CURSOR_COMPACTED"
+        # From where it is told to it gets all that is kept, to the last.
+        async with lab.client.watch(cursor=reason.metadata["oldest_cursor"]) as watch:
+            kept = await take(watch, 1)
+            first = int((kept[0].element_key or "").removeprefix("key-"))
+            kept += await take(watch, 300 - first)
+            assert keys(kept) == [f"key-{number}" for number in range(first, 301)]
 
 
 async def _read_to_the_end(
     call: AsyncIterable[refs_pb2.WatchResponse],
-) -> tuple[int, grpc.StatusCode | None]:
-    """Return how many updates there were, and how the stream ended."""
+) -> tuple[int, grpc.aio.AioRpcError]:
+    """Return how many updates there were, and by what the stream ended."""
     seen = 0
     try:
         async for response in call:
             seen += response.WhichOneof("event") == "update"
     except grpc.aio.AioRpcError as error:
-        return seen, error.code()
-    return seen, None
+        return seen, error
+    raise AssertionError("it ended without a reason")
+
+
+async def test_a_watch_tells_of_progress_once_it_has_caught_up_and_then_while_it_is_quiet(
+    tmp_path: Path,
+) -> None:
+    async with gateway(tmp_path, entry(1), entry(2)) as lab:
+        async with grpc.aio.insecure_channel(lab.target) as channel:
+            call = refs_pb2_grpc.RefServiceStub(channel).Watch(
+                refs_pb2.WatchRequest(origin=refs_pb2.ORIGIN_OLDEST), timeout=20
+            )
+            told = aiter(call)
+            events = [(await anext(told)).WhichOneof("event") for _ in range(4)]
+        assert events == ["update", "update", "progress", "progress"]
 
 
 async def test_two_hundred_watchers_have_an_update_within_a_second(tmp_path: Path) -> None:

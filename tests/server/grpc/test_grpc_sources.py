@@ -9,7 +9,9 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from hookfetch.client import (
+    Digest,
     Fetched,
+    FetchedSource,
     InvalidRequest,
     NotFound,
     TimedOut,
@@ -60,7 +62,9 @@ def answer(event: TrackRequested | FetchRequested) -> Reply | None:
         changes=entry(1, ref="new").changes,
         cached=True,
         element_key="key",
-        source_keys=("a", "b"),
+        source_keys=("a", "b", "c"),
+        element_directory=Digest("e" * 64, 100),
+        source_directories=(Digest("a" * 64, 40), Digest("b" * 64, 50)),
     )
 
 
@@ -70,7 +74,16 @@ async def test_track_and_fetch_return_what_the_coordinator_answers(tmp_path: Pat
         tracked = await lab.client.track("gnome", "core/glib.bst", timeout=10)
         assert tracked == Tracked(changes=entry(1, ref="new").changes, refs=REFS)
         fetched = await lab.client.fetch("gnome", "core/glib.bst", timeout=10)
-        assert fetched == Fetched(cached=True, element_key="key", source_keys=("a", "b"), refs=REFS)
+        assert fetched == Fetched(
+            cached=True,
+            element_key="key",
+            element_directory=Digest("e" * 64, 100),
+            sources=(
+                FetchedSource(source=REFS[0], key="a", directory=Digest("a" * 64, 40)),
+                FetchedSource(source=REFS[1], key="b", directory=Digest("b" * 64, 50)),
+                FetchedSource(source=REFS[2], key="c"),  # whose directory nobody told
+            ),
+        )
 
 
 async def test_requests_at_once_each_get_their_own_answer(tmp_path: Path) -> None:
@@ -116,6 +129,16 @@ async def test_empty_fields_are_named(tmp_path: Path) -> None:
             await lab.client.track("", "core/glib.bst", timeout=10)
         with pytest.raises(InvalidRequest, match="element"):
             await lab.client.fetch("gnome", "", timeout=10)
+
+
+async def test_an_element_that_no_project_has_is_refused_by_the_name_of_its_field(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as lab, grpc.aio.insecure_channel(lab.target) as channel:
+        stub = sources_pb2_grpc.SourceServiceStub(channel)
+        supplied = sources_pb2.SuppliedElement(text="kind: import")
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Track(sources_pb2.TrackRequest(project="gnome", supplied=supplied), timeout=10)
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "supplied" in (caught.value.details() or "")
 
 
 async def test_without_a_coordinator_the_call_is_unavailable(tmp_path: Path) -> None:

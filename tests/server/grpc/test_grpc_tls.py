@@ -8,7 +8,7 @@ from hookfetch.client import Client, Credentials, Unauthenticated, Unavailable
 from hookfetch.core.access import EVERYTHING, Caller
 from hookfetch.core.errors import ConfigurationError
 from hookfetch.server.access.access import Access, Known
-from hookfetch.server.grpc.credentials import server_credentials
+from hookfetch.server.grpc.admission.credentials import server_credentials
 from tests.server.grpc.access_lab import access_for, guarded, known
 from tests.support.certificates import Authority
 

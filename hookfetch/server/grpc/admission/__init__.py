@@ -1,0 +1,1 @@
+"""Who is let in to which method, for which projects, and how much of it at once."""

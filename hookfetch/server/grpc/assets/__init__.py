@@ -1,0 +1,1 @@
+"""What an unmodified BuildStream speaks to: the Remote Asset service and the way to the storage."""
