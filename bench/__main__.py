@@ -20,12 +20,21 @@ PROGRAMS = {
     "ingress_backlog": "100,000 deliveries in the spool that nobody relays (the goal: under 150 MB)",
     "relay": "A full spool through the relay to RabbitMQ (the goal: 2,000 events a second)",
     "shortcut": "One new commit through the engine, with the shortcut and BuildStream's way",
+    "track": "One unchanged element tracked by name (the goal: under 2 times a bare ls-refs plus 5 ms)",
+    "watchers": "One update at 1,000 watchers (the goal: the last has it in under 100 ms)",
+    "asset": "A leased hit of the Remote Asset service, against the cache's own (the goal: under 2 times)",
     "index": "Building the index and looking up a repository and ref",
 }
 LONG = {
+    "feeds": "10,000 feeds, 95 % of them unchanged (the goals: under 60 s, under 200 MB, and never more"
+    " questions at once to a host than it bears)",
     "many": "50 changed elements, against bst track, fetch and push (the goal: 6 times faster)",
     "sweep": "An unchanged sweep of gnome-build-meta, against bst track (the goals: 10 times faster, and"
     " under 2 times a bare loop)",
+    "fetch": "bst source fetch of 50 elements by an empty client (the goals: half the time of upstreams 50 ms"
+    " away, and within 15 percent of a filled plain cache)",
+    "storage": "What bst downloads to resolve, fetch and build 50 elements (the goal with shared storage:"
+    " under 1 percent of their bytes)",
     "worker": "A worker over 544 elements (the goals: a reload under 0.5 s, under 300 MB, flat over 1,000"
     " jobs)",
 }
