@@ -74,11 +74,8 @@ def _hookfetch(absent: str, *arguments: str) -> subprocess.CompletedProcess[str]
     "command",
     [
         ("track", "--project", "p", "a.bst"),
-        ("fetch", "--project", "p", "a.bst"),
         ("state",),
-        ("why", "a.bst", "--project", "p"),
         ("elements", "list"),
-        ("deliveries", "list"),
     ],
     ids=lambda command: command[0],
 )
@@ -89,7 +86,7 @@ def test_a_light_installation_asks_a_service(absent: str, command: tuple[str, ..
     assert "connect" in ended.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "updates"])
+@pytest.mark.parametrize("command", ["serve", "updates"])
 def test_what_needs_the_service_says_what_to_install(absent: str, command: str) -> None:
     ended = _hookfetch(absent, command)
     assert ended.returncode == 2

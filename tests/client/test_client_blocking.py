@@ -74,9 +74,11 @@ async def test_a_program_without_an_event_loop_lists_tracks_fetches_and_watches(
 
 async def test_an_interrupt_ends_a_call_that_waits(tmp_path: Path) -> None:
     program = """
-import asyncio, os, signal, sys
+import signal, sys
 from hookfetch.client import BlockingClient
 
+# As in a terminal, also where the tests run in the background of a shell, which has them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with BlockingClient(sys.argv[1]) as client:
     entries = client.watch(start="oldest")
     print(next(entries).element, flush=True)
