@@ -6,6 +6,7 @@ BuildStream itself is never imported here. Per-element order is the coordinator'
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
@@ -123,11 +124,12 @@ class BuildStreamEngine:
                     supplied=job.supplied,
                     move=job.move,
                 )
-                asking = worker.ask(run, tracked)
+                ask = partial(worker.ask, run, tracked)
                 if job.supplied:
                     most, seconds = self._config.supplied_bytes, self._config.supplied_deadline
-                    asking = within_bounds(asking, worker.disk, most, seconds)
-                reply = await asking
+                    reply = await within_bounds(ask, worker.disk, most, seconds)
+                else:
+                    reply = await ask()
         if reply is None:
             raise Unwanted(f"{job.element}: this attempt is not wanted any more")
         if not isinstance(reply, Done):

@@ -4,7 +4,7 @@ told so, and its worker's process is ended: BuildStream and its plugins have no 
 
 import asyncio
 import os
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,13 +15,15 @@ _LOOK_EVERY = 0.5  # seconds
 T = TypeVar("T")
 
 
-async def within_bounds(work: Awaitable[T], places: Sequence[Path], most: int, seconds: float) -> T:
+async def within_bounds(
+    work: Callable[[], Awaitable[T]], places: Sequence[Path], most: int, seconds: float
+) -> T:
     """Return what `work` returns; ElementError once it takes more than `seconds`, or what is below `places`
     has grown by more than `most` bytes."""
-    task = asyncio.ensure_future(work)
+    before = await asyncio.to_thread(_bytes_below, places)  # or some of the work would be there already
+    task = asyncio.ensure_future(work())
     clock = asyncio.get_running_loop().time
     end = clock() + seconds
-    before = await asyncio.to_thread(_bytes_below, places)
     try:
         while not task.done():
             left = end - clock()

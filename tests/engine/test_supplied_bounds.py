@@ -18,7 +18,7 @@ async def test_what_stays_within_them_is_returned(tmp_path: Path) -> None:
         (tmp_path / "x").write_bytes(bytes(900))
         return "done"
 
-    assert await within_bounds(work(), (tmp_path, tmp_path / "none"), 1000, 60.0) == "done"
+    assert await within_bounds(work, (tmp_path, tmp_path / "none"), 1000, 60.0) == "done"
 
 
 async def test_what_takes_longer_is_ended(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ async def test_what_takes_longer_is_ended(tmp_path: Path) -> None:
             ended.set()
 
     with pytest.raises(ElementError, match=r"more than 0\.01 s"):
-        await within_bounds(work(), (tmp_path,), 1000, 0.01)
+        await within_bounds(work, (tmp_path,), 1000, 0.01)
     assert ended.is_set()
 
 
@@ -42,7 +42,7 @@ async def test_what_takes_more_disk_is_ended_wherever_it_puts_it(tmp_path: Path)
         await asyncio.Event().wait()
 
     with pytest.raises(ElementError, match="more than 1000 bytes"):
-        await within_bounds(work(), (tmp_path,), 1000, 60.0)
+        await within_bounds(work, (tmp_path,), 1000, 60.0)
 
 
 async def test_its_own_error_is_passed_on(tmp_path: Path) -> None:
@@ -50,4 +50,4 @@ async def test_its_own_error_is_passed_on(tmp_path: Path) -> None:
         raise ElementError("of its own")
 
     with pytest.raises(ElementError, match="of its own"):
-        await within_bounds(work(), (tmp_path,), 1000, 60.0)
+        await within_bounds(work, (tmp_path,), 1000, 60.0)
