@@ -30,7 +30,7 @@ def descendants(lab: Lab) -> set[int]:
 
 
 def storage_daemons(pids: set[int]) -> set[int]:
-    return {pid for pid in pids if b"buildbox-casd" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    return {pid for pid in pids if "buildbox-casd" in name(pid)}
 
 
 def name(pid: int) -> str:
@@ -83,7 +83,8 @@ async def start_stalling(bench: Bench) -> tuple["asyncio.Task[object]", set[int]
     deadline = time.monotonic() + 15
     while True:
         pids = descendants(bench.lab)
-        if any("git" in name(pid) for pid in living(pids)):
+        # A worker asks git a thing or two before it has a storage daemon, too.
+        if storage_daemons(living(pids)) and any("git" in name(pid) for pid in living(pids)):
             return running_job, pids
         assert time.monotonic() < deadline
         assert not running_job.done(), running_job
