@@ -85,9 +85,13 @@ class Pool:
         worker.looks.add(look.number)
         return look
 
+    def arrive(self) -> int:
+        """Return the number by which a job that will ask for a `worker` keeps its place in the line."""
+        return self._turns.arrive()
+
     @asynccontextmanager
     async def worker(
-        self, project: str, *, urgent: bool, at: WorkerProcess | None = None
+        self, project: str, *, urgent: bool, at: WorkerProcess | None = None, arrived: int | None = None
     ) -> AsyncIterator[WorkerProcess]:
         """Give a worker of `project` for one request, rather `at` than another; Temporary when none comes
         free in time, and when the request takes too long.
@@ -97,7 +101,7 @@ class Pool:
         """
         try:
             async with asyncio.timeout(_TURN_WITHIN):
-                place = await self._turns.take(project, urgent=urgent, at=at)
+                place = await self._turns.take(project, urgent=urgent, at=at, arrived=arrived)
         except TimeoutError as error:
             raise Temporary(f"no process came free within {_TURN_WITHIN:g} s: {project}") from error
         free: WorkerProcess | None = None

@@ -102,7 +102,8 @@ class BuildStreamEngine:
             await on_tracked(message.refs, message.milliseconds)
 
         reply: Reply | None = None
-        async with self._looking_ahead(job, may_begin) as look, self._turn(job, look) as worker:
+        arrived = self._pool.arrive()  # before it is asked whether it may begin: some answers take longer
+        async with self._looking_ahead(job, may_begin) as look, self._turn(job, look, arrived) as worker:
             if look is not None:
                 look.waits_no_more()
             if worker.loaded != self._wanted(job.project, job.revision):
@@ -210,9 +211,9 @@ class BuildStreamEngine:
         finally:
             look.waits_no_more()
 
-    def _turn(self, job: Job, look: Look | None) -> AbstractAsyncContextManager[WorkerProcess]:
+    def _turn(self, job: Job, look: Look | None, arrived: int) -> AbstractAsyncContextManager[WorkerProcess]:
         at = None if look is None else look.worker
-        return self._pool.worker(job.project, urgent=job.priority == "interactive", at=at)
+        return self._pool.worker(job.project, urgent=job.priority == "interactive", at=at, arrived=arrived)
 
     def _start_of(self, project: str) -> Start:
         settings = self._projects[project]

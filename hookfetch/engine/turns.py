@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import count
 
 from hookfetch.core.turns import Turn, next_project
 
@@ -23,6 +24,7 @@ class _Waiter:
     project: str
     urgent: bool
     at: object | None
+    arrived: int
     place: asyncio.Future[Place]
 
 
@@ -33,6 +35,7 @@ class Turns:
         self._places = [Place() for _ in range(places)]
         self._clock = clock
         self._waiting: list[_Waiter] = []
+        self._arrivals = count()
         self._taken: dict[str, float] = {}
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -47,10 +50,18 @@ class Turns:
         """Return how many places are taken."""
         return sum(place.project is not None for place in self._places)
 
-    async def take(self, project: str, *, urgent: bool, at: object | None = None) -> Place:
-        """Return a place for `project`, once it is its turn; rather where the process `at` was. Give it back
-        with `give`."""
-        waiter = _Waiter(project, urgent, at, asyncio.get_running_loop().create_future())
+    def arrive(self) -> int:
+        """Return the number of who has something else to do before it waits: it goes before those who came
+        after it."""
+        return next(self._arrivals)
+
+    async def take(
+        self, project: str, *, urgent: bool, at: object | None = None, arrived: int | None = None
+    ) -> Place:
+        """Return a place for `project`, once it is its turn; rather where the process `at` was. Who has not
+        `arrived` before does so now. Give it back with `give`."""
+        number = self.arrive() if arrived is None else arrived
+        waiter = _Waiter(project, urgent, at, number, asyncio.get_running_loop().create_future())
         self._waiting.append(waiter)
         free = [place for place in self._places if place.project is None]
         if free:
@@ -93,4 +104,4 @@ class Turns:
 
 def _first(waiting: Iterable[_Waiter], process: object | None) -> _Waiter:
     """Return the first who does not wait for another process than this one, else the first."""
-    return min(waiting, key=lambda waiter: waiter.at not in (None, process))
+    return min(waiting, key=lambda waiter: (waiter.at not in (None, process), waiter.arrived))

@@ -18,9 +18,11 @@ class Run:
     had: list[str] = field(default_factory=list)
     now: float = 0.0
 
-    async def one(self, name: str, *, urgent: bool = False, at: object | None = None) -> Place:
+    async def one(
+        self, name: str, *, urgent: bool = False, at: object | None = None, arrived: int | None = None
+    ) -> Place:
         """Take a place for `name`, whose project is its first letter."""
-        place = await self.turns.take(name[0], urgent=urgent, at=at)
+        place = await self.turns.take(name[0], urgent=urgent, at=at, arrived=arrived)
         self.had.append(name)
         return place
 
@@ -96,6 +98,16 @@ async def test_with_one_place_projects_take_turns() -> None:
     day.turns.give(place, None)
     await asyncio.sleep(0)
     assert day.had[-1] == "b1"
+
+
+async def test_who_arrived_first_goes_first_however_late_it_begins_to_wait() -> None:
+    day = run()
+    place = await day.one("a1")
+    second, third = day.turns.arrive(), day.turns.arrive()
+    tasks = await waiting(day, "a3", arrived=third) + await waiting(day, "a2", arrived=second)
+    tasks += await waiting(day, "a4")
+    await give_on(day, place, tasks)
+    assert day.had == ["a1", "a2", "a3", "a4"]
 
 
 async def test_who_leaves_while_waiting_is_passed_over() -> None:
